@@ -1,0 +1,118 @@
+"""Launch commands out of shell scripts, Makefiles and justfiles. Nothing is executed or asked of a shell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from mldebt.sources.artefacts import Command
+from mldebt.sources.places import Layout, Place, Shell, settle
+from mldebt.sources.shell import read_script
+
+_MAKE_ASSIGNMENT = re.compile(r"(?:export\s+|override\s+)*([\w.-]+)\s*(:{0,3}=|\?=|\+=|!=)\s*(.*)")
+_MAKE_REFERENCE = re.compile(r"\$(?:\(([\w.-]+)\)|\{([\w.-]+)\})|\$\$")
+_RECIPE_PREFIX = re.compile(r"\A[@+-][@+\- \t]*")
+_JUST_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][\w-]*)\s*:=\s*[\"']([^\"'{}]{0,500})[\"']\s*")
+_JUST_RECIPE = re.compile(r"@?[A-Za-z_][\w-]*(?:[ \t][^:=]*)?:(?!=)")
+_JUST_REFERENCE = re.compile(r"\{\{\s*([A-Za-z_][\w-]*)\s*\}\}")
+_MAX_CHAIN = 8
+# A chain of doubling variables must stay small: the longest value, references in one text, characters put in in all.
+_MAX_VALUE = 2048
+_MAX_REFERENCES = 64
+_MAX_EXPANDED = 1 << 21
+
+
+def script_commands(text: str, path: str, layout: Layout) -> list[Command]:
+    """Return the commands of a shell script."""
+    shell = Shell(path, "shell", layout, Place(path.rpartition("/")[0], told=False))
+    return settle(shell.run(read_script(text)), path, layout)
+
+
+def make_commands(text: str, path: str, layout: Layout) -> list[Command]:
+    """Return the commands of a Makefile's recipes; each logical line is a shell of its own, run where make is."""
+    lines = list(_logical_lines(text))
+    values = _make_variables(line for _, line in lines)
+    place = Place(path.rpartition("/")[0], told=not path.endswith(".mk"))
+    found: list[Command] = []
+    budget = _MAX_EXPANDED
+    for number, line in lines:
+        if not line.startswith("\t"):
+            continue
+        expanded = _expand(line, values) if budget > 0 else line
+        budget -= len(expanded) - len(line)
+        recipe = _RECIPE_PREFIX.sub("", expanded.lstrip("\t "), count=1)
+        found.extend(Shell(path, "make", layout, place).run(read_script(recipe, number)))
+    return settle(found, path, layout)
+
+
+def just_commands(text: str, path: str, layout: Layout) -> list[Command]:
+    """Return the commands of a justfile's recipes that have no interpreter line of their own."""
+    values = {match[1]: match[2] for match in (_JUST_ASSIGNMENT.fullmatch(line) for line in text.split("\n")) if match}
+    place = Place(path.rpartition("/")[0])
+    found: list[Command] = []
+    in_recipe = False
+    for number, line in _logical_lines(text):
+        if not line.strip():
+            continue
+        if not line[0].isspace():
+            in_recipe = _JUST_RECIPE.match(line) is not None
+            continue
+        recipe = line.strip()
+        if recipe.startswith("#!"):
+            in_recipe = re.search(r"\b(?:ba|z|da)?sh\b", recipe) is not None
+        elif in_recipe:
+            recipe = _JUST_REFERENCE.sub(_value_of(values), recipe)
+            recipe = _RECIPE_PREFIX.sub("", recipe, count=1)
+            found.extend(Shell(path, "make", layout, place).run(read_script(recipe, number)))
+    return found
+
+
+def _value_of(values: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
+    return lambda match: values.get(match[1], match[0])
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines with continuation lines joined, each with the number of its first; the line ends stay inside."""
+    parts: list[str] = []
+    first = 1
+    for number, line in enumerate(text.split("\n"), 1):
+        if not parts:
+            first = number
+        parts.append(line)
+        if not line.rstrip("\r").endswith("\\"):
+            yield first, "\n".join(parts)
+            parts = []
+    if parts:
+        yield first, "\n".join(parts)
+
+
+def _make_variables(lines: Iterator[str]) -> dict[str, str]:
+    """The variables with exactly one simple assignment, values as written."""
+    values: dict[str, str] = {}
+    several: set[str] = set()
+    for line in lines:
+        if line.startswith("\t"):
+            continue
+        match = _MAKE_ASSIGNMENT.fullmatch(re.sub(r"\s*\\\r?\n\s*", " ", line).strip())
+        if match is None:
+            continue
+        name, sign, value = match.groups()
+        if name in values or sign in {"+=", "!="}:
+            several.add(name)
+        values[name] = re.sub(r"\s+#.*", "", value).strip()
+    known = {name: value for name, value in values.items() if name not in several and len(value) <= _MAX_VALUE}
+    for _ in range(_MAX_CHAIN):
+        longer = {name: _expand(value, known, keep="$$") for name, value in known.items() if "$" in value}
+        known.update((name, value) for name, value in longer.items() if len(value) <= _MAX_VALUE)
+    return known
+
+
+def _expand(text: str, values: Mapping[str, str], keep: str = "$") -> str:
+    """Put in known variables; ``$$`` becomes the shell's ``$``, unknown references and functions stay."""
+    if text.count("$") > _MAX_REFERENCES:
+        return text
+
+    def value(match: re.Match[str]) -> str:
+        return keep if match[0] == "$$" else values.get(match[1] or match[2]) or match[0]
+
+    return _MAKE_REFERENCE.sub(value, text)

@@ -1,0 +1,105 @@
+"""Ask git about a repository nobody trusts: never a program, hook or transport its configuration names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+# A plain `git ls-files` runs the program in the repository's own core.fsmonitor. `log.showSignature` would run
+# gpg.program, and a missing object of a partial clone would be fetched by whatever remote.*.uploadpack names.
+_SAFE = (
+    "--no-pager",
+    "--no-optional-locks",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "log.showSignature=false",
+    "-c",
+    "protocol.allow=never",
+)
+_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """Read-only questions to git, asked in ``root``; None when git is absent, fails or takes too long."""
+
+    root: Path
+
+    def ls_files(self) -> list[str] | None:
+        """List files, tracked or untracked but not ignored, relative to the root.
+
+        A path may be gone from the work tree, be a link, a submodule (a directory), or end in ``/`` (another
+        repository inside). Bytes that are not UTF-8 are surrogate escapes.
+        """
+        out = self._run("ls-files", "-co", "--exclude-standard", "-z")
+        return None if out is None else [os.fsdecode(path) for path in out.split(b"\0") if path]
+
+    def head_date(self) -> str | None:
+        """Return when HEAD was committed, as ISO 8601 with the committer's offset."""
+        out = self._run("cat-file", "commit", "HEAD")  # plumbing: `git log` may show signatures and so run gpg
+        header = (out or b"").partition(b"\n\n")[0]
+        for line in header.split(b"\n"):
+            if line.startswith(b"committer "):
+                return _iso(line)
+        return None
+
+    def _run(self, *arguments: str) -> bytes | None:
+        path = _absolute_path(self.root)
+        program = shutil.which("git", path=path)
+        if program is None:
+            return None
+        try:
+            done = subprocess.run(
+                [program, *_SAFE, *arguments],
+                cwd=self.root,
+                env=_environment(path),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout if done.returncode == 0 else None
+
+
+def _absolute_path(root: Path) -> str:
+    """Leave out of PATH what is relative or inside the root: a repository must not bring its own ``git``."""
+    top = os.path.realpath(root)
+    directories = [Path(name) for name in os.environ.get("PATH", os.defpath).split(os.pathsep) if name]
+    return os.pathsep.join(
+        str(directory)
+        for directory in directories
+        if directory.is_absolute() and not Path(os.path.realpath(directory)).is_relative_to(top)
+    )
+
+
+def _environment(path: str) -> dict[str, str]:
+    """Keep the user's environment but for GIT_*, which may point git elsewhere or name programs to run."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return kept | {
+        "PATH": path,
+        "LC_ALL": "C",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_ALLOW_PROTOCOL": "none",  # overrides protocol.*.allow in the repository's configuration
+    }
+
+
+def _iso(line: bytes) -> str | None:
+    """Read ``committer Name <mail> 1700000000 +0100``."""
+    try:
+        seconds, offset = line.rsplit(b" ", 2)[1:]
+        minutes = int(offset[-4:-2]) * 60 + int(offset[-2:])
+        zone = timezone(timedelta(minutes=-minutes if offset.startswith(b"-") else minutes))
+        return datetime.fromtimestamp(int(seconds), zone).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return None

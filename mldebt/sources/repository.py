@@ -1,0 +1,239 @@
+"""Everything a repository says about itself outside its Python sources, read once and tolerant of what is broken."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from mldebt.sources.artefacts import (
+    Command,
+    ConfigFile,
+    Dependency,
+    EntryPoint,
+    Leaf,
+    Repository,
+    Scalar,
+)
+from mldebt.sources.commands import just_commands, make_commands, script_commands
+from mldebt.sources.configs import FORMATS, assignments, read_config, read_toml, toml_text
+from mldebt.sources.containers import docker_commands
+from mldebt.sources.documents import document_commands
+from mldebt.sources.launchers import Invocation, python_invocation
+from mldebt.sources.manifests import Manifest, normal_name, read_environment, read_requirements, read_setup_cfg
+from mldebt.sources.packages import declared_packages
+from mldebt.sources.pipelines import pipeline_commands, pipeline_kind, tox_commands
+from mldebt.sources.places import Layout
+from mldebt.sources.pyproject import read_pipfile, read_pyproject
+from mldebt.sources.setup_script import read_setup
+from mldebt.sources.yaml_leaves import Reading
+
+__all__ = [
+    "Command",
+    "ConfigFile",
+    "Dependency",
+    "EntryPoint",
+    "Invocation",
+    "Leaf",
+    "Repository",
+    "Scalar",
+    "python_invocation",
+    "read_repository",
+]
+
+MAX_BYTES = 1 << 20
+MAX_JSON_BYTES = 1 << 18
+MAX_SHELL_CHARACTERS = 1 << 18
+
+_LOCKS = frozenset(
+    """poetry.lock uv.lock pdm.lock pipfile.lock conda-lock.yml conda-lock.yaml pixi.lock pylock.toml package-lock.json
+    yarn.lock pnpm-lock.yaml dvc.lock requirements.lock environment.lock.yml flake.lock cargo.lock""".split()
+)
+_NOT_CONFIGS = re.compile(
+    r"\.schema\.json$|(?:^|/)(?:schema|tokenizer|vocab|tokenizer_config|special_tokens_map|added_tokens|merges"
+    r"|package|composer|labels?|annotations?|dataset(?:_infos?)?|results?|metrics)\.json$|\.(?:geo|topo)json$"
+)
+_REQUIREMENTS = re.compile(r"(?:.*[-_.])?(?:requirements?|constraints?)(?:[-_.].*)?\.(?:txt|in|pip)$|requirements$")
+_REQUIREMENTS_FOLDER = re.compile(r"(?:^|/)(?:requirements?|reqs)/[^/]+\.(?:txt|in)$")
+_ENVIRONMENT = re.compile(r"(?:(?:conda[-_]?)?env(?:ironment)?(?:[-_.].*)?|conda|.*[-_]env(?:ironment)?)\.ya?ml$")
+_DOCKERFILE = re.compile(r"(?:.*[-_.])?(?:dockerfile|containerfile)(?:[-_.].*)?$")
+_SHELL_SUFFIXES = (".sh", ".bash", ".zsh", ".slurm", ".sbatch", ".slrm", ".pbs", ".qsub", ".lsf")
+_DOCUMENT_SUFFIXES = (".md", ".markdown", ".rst")
+_MAKEFILES = frozenset({"makefile", "gnumakefile"})
+_SHELL_SHEBANG = re.compile(r"#!.*\b(?:ba|da|k|z)?sh\b")
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_Placed = TypeVar("_Placed", Command, Dependency, EntryPoint)
+
+
+def read_repository(root: Path, artefacts: Sequence[str], every: Collection[str] = ()) -> Repository:
+    """Read the artefacts below ``root``; none of them is run and no other file is opened but ``setup.py``.
+
+    Args:
+        root: The repository's directory.
+        artefacts: Paths relative to the root with ``/``, as discovery chose them.
+        every: All files of the repository, ``artefacts`` included. They say which directories and scripts exist, so
+            without them a command's directory is often not sure, and packages are not found.
+    """
+    known = {*every, *artefacts}
+    manifests = [path for path in known if path == "setup.py" or path.endswith("/setup.py")]
+    first = _Collector(root, Layout.of(known, ()))
+    for path in sorted({*artefacts, *manifests}, key=_manifests_first):
+        first.take(path)
+        if not first.named and not _is_manifest(path):
+            first.name_layout()
+    return first.repository(frozenset(every))
+
+
+def _is_manifest(path: str) -> bool:
+    return path in {"pyproject.toml", "setup.cfg", "setup.py"}
+
+
+def _manifests_first(path: str) -> tuple[bool, str]:
+    """The project's own name is known before the first ``cd`` into a clone of it is met."""
+    return not _is_manifest(path), path
+
+
+@dataclass(slots=True)
+class _Collector:
+    root: Path
+    layout: Layout
+    named: bool = False
+    manifests: list[Manifest] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    configs: list[ConfigFile] = field(default_factory=list)
+    locks: list[str] = field(default_factory=list)
+    documents: list[str] = field(default_factory=list)
+    problems: list[tuple[str, int, str]] = field(default_factory=list)
+    skipped: list[tuple[str, int, str]] = field(default_factory=list)
+
+    def name_layout(self) -> None:
+        names = {self.root.resolve().name.lower()}
+        for manifest in self.manifests:
+            if manifest.name and "/" not in manifest.path:
+                normal = normal_name(manifest.name)
+                names |= {manifest.name.lower(), normal, normal.replace("-", "_")}
+        self.layout = Layout(self.layout.files, self.layout.directories, frozenset(names))
+        self.named = True
+
+    def take(self, path: str) -> None:
+        """Read one artefact into the values it gives."""
+        name = path.rpartition("/")[2].lower()
+        if name in _LOCKS or name.endswith(".lock"):
+            self.locks.append(path)
+            return
+        if name.endswith(_DOCUMENT_SUFFIXES):
+            self.documents.append(path)
+        suffix = name[name.rfind(".") :] if "." in name else ""
+        form = FORMATS.get(suffix, "yaml" if name == "mlproject" else "toml" if name == "pipfile" else "")
+        if form == "json" and (_NOT_CONFIGS.search(path.lower()) or not suffix):
+            return
+        text = self._text(path, MAX_JSON_BYTES if form == "json" else MAX_BYTES)
+        if text is None:
+            return
+        if form:
+            self._config(path, name, form, text)
+        elif _REQUIREMENTS.match(name) or _REQUIREMENTS_FOLDER.search(path.lower()):
+            self._manifest(read_requirements(text, path))
+        elif name == "setup.py":
+            self._manifest(read_setup(text, path))
+        else:
+            self._launchers(path, name, text)
+
+    def _text(self, path: str, limit: int) -> str | None:
+        """The file's text, ``None`` with a note when it cannot be read or is too large."""
+        try:
+            with (self.root / path).open("rb") as file:
+                data = file.read(limit + 1)
+        except OSError as error:
+            self.problems.append((path, 1, error.strerror or str(error)))
+            return None
+        if len(data) > limit:
+            self.skipped.append((path, 1, f"larger than {limit >> 10} KiB: not read"))
+            return None
+        encoding, start = next(((e, len(bom)) for bom, e in _BOMS if data.startswith(bom)), ("utf-8", 0))
+        return data[start:].decode(encoding, errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+
+    def _manifest(self, manifest: Manifest) -> None:
+        self.manifests.append(manifest)
+        self.problems.extend((manifest.path, line, message) for line, message in manifest.problems)
+
+    def _launchers(self, path: str, name: str, text: str) -> None:
+        if len(text) > MAX_SHELL_CHARACTERS and not name.endswith(_DOCUMENT_SUFFIXES):
+            self.skipped.append((path, 1, f"larger than {MAX_SHELL_CHARACTERS >> 10} KiB: commands not read"))
+        elif name.endswith(_DOCUMENT_SUFFIXES):
+            self.commands.extend(document_commands(text, path, self.layout))
+        elif name in _MAKEFILES or name.endswith(".mk"):
+            self.commands.extend(make_commands(text, path, self.layout))
+        elif name in {"justfile", ".justfile"}:
+            self.commands.extend(just_commands(text, path, self.layout))
+        elif _DOCKERFILE.match(name):
+            self.commands.extend(docker_commands(text, path, self.layout))
+        elif name.endswith(_SHELL_SUFFIXES) or _SHELL_SHEBANG.match(text[:200]):
+            self.commands.extend(script_commands(text, path, self.layout))
+
+    def _config(self, path: str, name: str, form: str, text: str) -> None:
+        if form == "toml":
+            toml = toml_text(text)
+            reading = read_toml(toml)
+            if name == "pyproject.toml":
+                self.manifests.append(read_pyproject(toml, path))
+            elif name == "pipfile":
+                self.manifests.append(read_pipfile(toml, path))
+        else:
+            reading = read_config(text, form)
+        if form == "ini" and name == "setup.cfg":
+            self.manifests.append(read_setup_cfg(assignments(text)[0], path))
+        elif form == "ini" and name == "tox.ini":
+            self.commands.extend(tox_commands(text, path, self.layout))
+        elif form == "yaml":
+            self._pipeline(path, name, text, reading)
+        self.configs.append(ConfigFile(path, form, reading.leaves, reading.problem))
+        if reading.problem is not None:
+            (self.skipped if reading.skipped else self.problems).append((path, *reading.problem))
+
+    def _pipeline(self, path: str, name: str, text: str, reading: Reading) -> None:
+        kind = pipeline_kind(path)
+        if kind is not None:
+            self.commands.extend(pipeline_commands(kind, text, reading, path, self.layout))
+        elif _ENVIRONMENT.match(name):
+            self.manifests.append(read_environment(reading.leaves, path))
+
+    def repository(self, every: frozenset[str]) -> Repository:
+        """Put together what was found, sorted by path and line."""
+        at_root = [manifest for manifest in self.manifests if "/" not in manifest.path]
+        projects = [manifest for manifest in self.manifests if manifest.installable]
+        top = [manifest for manifest in projects if "/" not in manifest.path]
+        below = [manifest for manifest in projects if manifest.path.count("/") == 1]
+        main = top or below
+        requires = _first(manifest.requires_python for manifest in sorted(at_root or main, key=_precedence))
+        return Repository(
+            name=_first(manifest.name for manifest in sorted(main, key=_precedence)),
+            requires_python=requires,
+            packages=declared_packages(main, every),
+            installable=bool(main),
+            dependencies=_sorted(item for manifest in self.manifests for item in manifest.dependencies),
+            entry_points=_sorted(item for manifest in self.manifests for item in manifest.entry_points),
+            commands=_sorted(self.commands),
+            configs=tuple(sorted(self.configs, key=lambda config: config.path)),
+            lock_files=tuple(sorted(self.locks)),
+            documents=tuple(sorted(self.documents)),
+            problems=tuple(sorted(self.problems)),
+            skipped=tuple(sorted(self.skipped)),
+        )
+
+
+def _precedence(manifest: Manifest) -> tuple[int, str]:
+    order = ("pyproject.toml", "setup.cfg", "setup.py")
+    name = manifest.path.rpartition("/")[2]
+    return order.index(name) if name in order else len(order), manifest.path
+
+
+def _first(values: Iterable[str | None]) -> str | None:
+    return next((value for value in values if value), None)
+
+
+def _sorted(items: Iterable[_Placed]) -> tuple[_Placed, ...]:
+    return tuple(sorted(items, key=lambda item: (item.path, item.line)))
