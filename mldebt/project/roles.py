@@ -1,0 +1,195 @@
+"""Roles of entries (F6), from the sinks they reach and never from their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from mldebt.facts.schema import Attribute, Ref
+from mldebt.finding import Place
+from mldebt.rule import Row, Table
+
+if TYPE_CHECKING:
+    from mldebt.module import CallSite, Module
+    from mldebt.project.definitions import Definition
+    from mldebt.project.entries import Entry
+    from mldebt.project.project import Project
+
+Sink = tuple[str, Place]
+Mark = tuple[str, "CallSite"]
+
+# Libraries with a family of classes whose ``train`` trains.
+_TRAINERS = frozenset({"transformers", "trl", "simpletransformers", "sentence_transformers", "peft", "ultralytics"})
+
+
+class SinkRow(Row, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A call that says what an entry does; ``libraries`` limits a method to objects of these."""
+
+    role: str
+    libraries: tuple[str, ...] = ()
+
+
+class Roles:
+    """Answers what entries do."""
+
+    table: ClassVar[Table[SinkRow]] = Table("roles.toml", "sinks", SinkRow)
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._marks: dict[tuple[str, int], tuple[Mark, ...]] = {}
+        self._libraries: dict[str, frozenset[str]] = {}
+        self._reached: dict[str, tuple[tuple[str, Module, CallSite], ...]] = {}
+
+    def of(self, entry: Entry) -> frozenset[str]:
+        """The roles of an entry."""
+        return _combined({mark for mark, _, _ in self._marks_of(entry)})
+
+    def sinks(self, entry: Entry) -> tuple[Sink, ...]:
+        """The calls the entry's roles stand on, with the role each is a sign of, by role and place."""
+        roles = self.of(entry)
+        found = {
+            (role, module.place(site))
+            for mark, module, site in self._marks_of(entry)
+            if (role := _SIGN_OF.get(mark, mark)) in roles
+        }
+        return tuple(sorted(found))
+
+    def _marks_of(self, entry: Entry) -> tuple[tuple[str, Module, CallSite], ...]:
+        key = entry.definition.name
+        if key not in self._reached:
+            self._reached[key] = tuple(self._reach(entry))
+        return self._reached[key]
+
+    def _reach(self, entry: Entry) -> Iterator[tuple[str, Module, CallSite]]:
+        own = entry.definition.module
+        modules = self._project.modules
+        # Bodies of imported modules run too, but for their main blocks.
+        bodies = [modules[path].definition(0) for path in self._project.imports.order(own)]
+        pending: list[Definition] = [*entry.starts, *bodies]
+        seen = {definition.name for definition in pending}
+        for definition in pending:
+            module = definition.module
+            main = None if definition.is_function or module is own else module.facts.main
+            for mark, site in self._of_definition(definition):
+                if main is None or not main[0] <= site.statement.line <= main[1]:
+                    yield mark, module, site
+            for edge in self._project.calls.edges(definition):
+                skipped = main is not None and edge.call is not None and main[0] <= edge.call.line <= main[1]
+                if not skipped and edge.target.name not in seen:
+                    seen.add(edge.target.name)
+                    pending.append(edge.target)
+
+    def _of_definition(self, definition: Definition) -> tuple[Mark, ...]:
+        key = (definition.module.path, definition.index)
+        if key not in self._marks:
+            self._marks[key] = tuple(self._read(definition.module, definition.index))
+        return self._marks[key]
+
+    def _read(self, module: Module, index: int) -> Iterator[Mark]:
+        words = self._segments
+        uses = module.facts.scopes[index].uses
+        if not any(use.rpartition(".")[2] in words for use in uses) and not self._families_in(module):
+            return
+        for site in module.call_sites(index):
+            function = site.call.function
+            if isinstance(function, (Ref, Attribute)):
+                role = self._role(module, site, function)
+                if role:
+                    yield role, site
+
+    def _role(self, module: Module, site: CallSite, function: Ref | Attribute) -> str:
+        last = function.name.rpartition(".")[2]
+        if last not in self._segments:
+            # Only families such as ``sklearn.metrics.*``: an imported chain, which resolves without types.
+            if not isinstance(function, Ref) or not self._families_in(module):
+                return ""
+            names = self._project.resolve(module, site.scope, function.name)
+        else:
+            names = module.names(site.scope, function)
+        for name in names:
+            if ":" not in name and (role := self._named(name)) is not None:
+                return role
+        if names or (isinstance(function, Ref) and "." not in function.name):
+            return ""
+        row = self._rows.get(f".{last}")
+        if row is None or (row.libraries and not self._imported(module).intersection(row.libraries)):
+            return ""
+        return row.role
+
+    def _named(self, name: str) -> str | None:
+        """The role of a library's name: the exact row, the longest family, else the method of a listed library."""
+        row = self._rows.get(name)
+        if row is not None:
+            return row.role
+        head, _, last = name.rpartition(".")
+        library = name.partition(".")[0]
+        row = self._rows.get(f".{last}") if head else None
+        if row is not None and (library not in row.libraries if row.libraries else library == "builtins"):
+            row = None
+        family = self._family(head)
+        if family is not None:
+            return family.role if row is None or not family.role else row.role
+        if row is not None:
+            return row.role
+        trainer = library in _TRAINERS and head.endswith(("Trainer", "Model", "YOLO"))
+        return "train" if trainer and last == "train" else None
+
+    def _family(self, name: str) -> SinkRow | None:
+        """The row of the longest ``name.*``."""
+        while name:
+            row = self._rows.get(f"{name}.*")
+            if row is not None:
+                return row
+            name = name.rpartition(".")[0]
+        return None
+
+    def _imported(self, module: Module) -> frozenset[str]:
+        found = self._libraries.get(module.path)
+        if found is None:
+            found = frozenset(fact.module.partition(".")[0] for fact in module.facts.imports if not fact.level)
+            self._libraries[module.path] = found
+        return found
+
+    def _families_in(self, module: Module) -> bool:
+        return not self._family_heads.isdisjoint(self._imported(module))
+
+    @cached_property
+    def _rows(self) -> dict[str, SinkRow]:
+        return dict(self._project.rows(self.table))
+
+    @cached_property
+    def _segments(self) -> frozenset[str]:
+        names = [name for name in self._rows if not name.endswith(".*")]
+        return self._project.spellings(names) | {"train"}
+
+    @cached_property
+    def _family_heads(self) -> frozenset[str]:
+        return frozenset(name.partition(".")[0] for name in self._rows if name.endswith(".*"))
+
+
+_SIGN_OF = {
+    "gradient": "train",
+    "update": "train",
+    "optimizer": "train",
+    "zero": "train",
+    "metric": "eval",
+    "weights": "predict",
+    "inference": "predict",
+    "read": "preprocess",
+    "write": "preprocess",
+}
+
+
+def _combined(marks: set[str]) -> frozenset[str]:
+    """Roles from marks (catalogue F6, and section 11 for ``predict``)."""
+    roles = marks & {"train", "tune", "split", "serve", "export", "plot"}
+    if {"gradient", "update"} <= marks or {"optimizer", "zero"} <= marks:  # the latter: a wrapper calls backward
+        roles.add("train")
+    if "metric" in marks and "train" not in roles:
+        roles.add("eval")
+    if {"weights", "inference"} <= marks and "optimizer" not in marks and not roles & {"train", "eval", "serve"}:
+        roles.add("predict")
+    if {"read", "write"} <= marks and not roles & {"train", "eval", "serve", "predict"}:
+        roles.add("preprocess")
+    return frozenset(roles)
