@@ -1,0 +1,1 @@
+"""The built-in rules, one folder a family. Nothing to register: a rule is a file."""
