@@ -1,0 +1,102 @@
+"""Where findings are: what the user asked about, the code there, waivers around it, and notebooks' own lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mldebt import waivers
+from mldebt.finding import Finding, ScanError
+from mldebt.judge import extent
+from mldebt.project.project import Project
+from mldebt.report.result import NotebookLines
+from mldebt.sources.decoding import lines
+from mldebt.waivers import Waiver
+
+_ARTEFACT_BYTES = 1024 * 1024
+
+
+class Located:
+    """Answers for one project, by path and line of text.
+
+    ``asked_for`` are the files and directories the user named, relative to the root; empty means all.
+    """
+
+    def __init__(self, project: Project, asked_for: Sequence[str]) -> None:
+        self._project = project
+        self._asked_for = tuple(asked_for)
+        self._artefacts: dict[str, list[str]] = {}
+
+    def asked(self, finding: Finding) -> bool:
+        """Whether the anchor or a related place lies where the user asked."""
+        if not self._asked_for:
+            return True
+        paths = [finding.place.path, *(related.place.path for related in finding.related)]
+        return any(path == asked or path.startswith(f"{asked}/") for path in paths for asked in self._asked_for)
+
+    def extent(self, path: str, line: int) -> tuple[int, int]:
+        return extent(self._project.modules.get(path), line)
+
+    def waivers(self, findings: Iterable[Finding]) -> list[Waiver]:
+        """The waivers of every Python file, and of the other files findings are in."""
+        found = [
+            waiver
+            for module in self._project.modules.values()
+            if module.role == "project"
+            for waiver in waivers.in_python(module.path, module.facts.comments, module.span)
+        ]
+        touched = {
+            place.path
+            for finding in findings
+            for place in (finding.place, *(related.place for related in finding.related))
+            if place.path not in self._project.modules
+        }
+        for path in sorted(touched):
+            found += waivers.in_text(path, "\n".join(self._artefact(path)))
+        return found
+
+    def physical(self, path: str, line: int) -> int:
+        """The line in the file on disk of a line of text."""
+        module = self._project.modules.get(path)
+        rows = module.source.physical if module is not None and path.endswith(".ipynb") else ()
+        return rows[line - 1] if 0 < line <= len(rows) else line
+
+    def error(self, error: ScanError) -> ScanError:
+        return replace(error, line=self.physical(error.path, error.line)) if error.path else error
+
+    def notebooks(self, findings: Iterable[Finding]) -> dict[str, NotebookLines]:
+        """The line maps of the notebooks that are spoken of."""
+        touched = {
+            place.path
+            for finding in findings
+            for place in (finding.place, *(related.place for related in finding.related))
+            if place.path.endswith(".ipynb") and place.path in self._project.modules
+        }
+        return {path: NotebookLines.of(self._project.modules[path].source) for path in sorted(touched)}
+
+    def snippets(self, findings: Iterable[Finding]) -> dict[tuple[str, int], str]:
+        """The code of every line a report may show, by path and line of text."""
+        found = {}
+        for finding in findings:
+            for place in (finding.place, *(related.place for related in finding.related)):
+                for line in range(place.span.line, min(place.span.end_line, place.span.line + 8) + 1):
+                    found[place.path, line] = self._text(place.path, line)
+        return found
+
+    def _text(self, path: str, line: int) -> str:
+        module = self._project.modules.get(path)
+        rows = module.text_lines if module is not None else self._artefact(path)
+        return rows[line - 1] if 0 < line <= len(rows) else ""
+
+    def _artefact(self, path: str) -> list[str]:
+        """The lines of a listed file that is no Python; none when it cannot be read."""
+        if path not in self._artefacts:
+            file = Path(self._project.root, path)
+            try:
+                known = path in self._project.every and file.stat().st_size <= _ARTEFACT_BYTES
+                data = file.read_bytes() if known else b""
+            except OSError:
+                data = b""
+            self._artefacts[path] = lines(data.decode("utf-8", "replace"))
+        return self._artefacts[path]
