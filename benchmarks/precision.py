@@ -1,0 +1,48 @@
+"""What was read, and how much of it was right: ``make precision`` recomputes the figures of ``labels/*.jsonl``.
+
+A row is one finding read by one person: repository, version, path, line, code, verdict (right or wrong), reason, and
+reader (first or second). The second reader did not know the rule; where both read a finding, agreement is counted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+LABELS = Path(__file__).parent / "labels"
+ENOUGH = 0.80  # DESIGN 3: below this a rule is preview
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        row = json.loads(line)
+        if row.get("verdict") not in ("right", "wrong") or row.get("reader") not in ("first", "second"):
+            sys.exit(f"{path.name}:{number}: verdict must be right or wrong, reader first or second")
+        found.append(row)
+    return found
+
+
+def main() -> None:
+    print(f"{'rule':34} {'read':>5} {'right':>6} {'wrong':>6} {'right %':>8} {'repos':>6} {'twice':>6} {'agree':>6}")
+    for path in sorted(LABELS.glob("*.jsonl")):
+        readings: dict[str, dict[tuple[str, ...], str]] = defaultdict(dict)
+        for row in rows(path):
+            key = (row["repository"], row["path"], str(row["line"]), row["code"])
+            readings[row["reader"]][key] = row["verdict"]
+        first, second = readings["first"], readings["second"]
+        right = sum(verdict == "right" for verdict in first.values())
+        both = [key for key in second if key in first]
+        agree = sum(first[key] == second[key] for key in both)
+        share = right / len(first) if first else 0.0
+        mark = "" if not first or share >= ENOUGH else "  below 80 %: preview"
+        print(
+            f"{path.stem:34} {len(first):5} {right:6} {len(first) - right:6} {share:8.0%} "
+            f"{len({key[0] for key in first}):6} {len(both):6} {agree:6}{mark}"
+        )
+
+
+if __name__ == "__main__":
+    main()
