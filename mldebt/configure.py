@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
 
 from mldebt.config import Config
 from mldebt.finding import Confidence, Severity
-from mldebt.settings.declaration import Declaration, Document
+from mldebt.settings.declaration import Declaration, Document, explained
 from mldebt.settings.files import Settings, stays_inside
 from mldebt.settings.scopes import codes, compiled, rule_tables, scopes_of, severity_named
-from mldebt.settings.selectors import ALL, ALWAYS, RuleClass, Vocabulary, choose
+from mldebt.settings.selectors import ALL, ALWAYS, RuleClass, Vocabulary, choose, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +33,32 @@ class CommandLine:
     output_format: str | None = None
 
 
-def configure(settings: Settings, rules: Iterable[RuleClass], line: CommandLine = CommandLine()) -> Config:
+class KnowledgeTable(Protocol):
+    """What checking a user's rows needs of a knowledge table."""
+
+    key: str
+    row: type[msgspec.Struct]
+
+    def parse(self, rows: Sequence[Mapping[str, Any]], /) -> object: ...
+
+
+def configure(
+    settings: Settings,
+    rules: Iterable[RuleClass],
+    line: CommandLine = CommandLine(),
+    tables: Iterable[KnowledgeTable] | None = None,
+) -> Config:
     """The configuration of a scan: defaults, under the files, under the command line.
 
     Args:
         settings: The files, as read.
         rules: Every rule there is, plug-ins' included.
         line: The command line.
+        tables: Every knowledge table there is; None: rows are taken as they are.
 
     Raises:
-        ConfigurationError: A file names a rule or an option that does not exist, or a path outside of the repository.
+        ConfigurationError: A file names a rule, an option or a table that does not exist, or a path outside of the
+            repository; or a row does not fit its table.
         UsageError: The command line names a rule that does not exist.
     """
     vocabulary = Vocabulary.of(rules)
@@ -65,7 +84,7 @@ def configure(settings: Settings, rules: Iterable[RuleClass], line: CommandLine 
         preview=preview,
         exclude=tuple(document.exclude or ()),
         extend_exclude=tuple(document.extend_exclude),
-        knowledge={table: tuple(rows) for table, rows in document.knowledge.items()},
+        knowledge=_knowledge(main, tables),
         assume=document.assume,
         library=document.library,
         single_file_implementations=document.single_file_implementations or False,
@@ -107,6 +126,27 @@ def _active(
     for selector in line.ignore:
         refused |= vocabulary.expand(selector)
     return configured | ALWAYS - refused, active | ALWAYS - refused
+
+
+def _knowledge(
+    main: Declaration | None, tables: Iterable[KnowledgeTable] | None
+) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    """The users' rows by table, each checked."""
+    rows = {} if main is None else main.document.knowledge
+    if main is not None and tables is not None:
+        known = {table.key: table for table in tables}
+        for key in rows:
+            if key not in known:
+                raise main.error(f"unknown knowledge table {key!r}{nearest(key, known)}", "knowledge", key)
+            _check_rows(main, known[key])
+    return {key: tuple(rows[key]) for key in rows}
+
+
+def _check_rows(main: Declaration, table: KnowledgeTable) -> None:
+    try:
+        table.parse(main.document.knowledge[table.key])
+    except msgspec.ValidationError as error:
+        raise explained(main, str(error), table.row.__struct_fields__, ("knowledge", table.key)) from None
 
 
 def _shown_from(line: CommandLine, document: Document) -> Severity:

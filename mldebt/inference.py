@@ -1,4 +1,4 @@
-"""The inference door: astroid, asked for a receiver's class when linked facts do not tell (DESIGN 1). One file knows it.
+"""The inference door: astroid, asked for a receiver's class when linked facts do not tell. One file knows it.
 
 astroid sees the module in question, the project modules it imports and our brains: stubs of what big libraries' classes
 and factories are. It never looks into installed packages, so a scan gives the same answer wherever it runs.
@@ -73,21 +73,26 @@ class Inference:
 
     @contextmanager
     def _confined(self, path: str) -> Iterator[None]:
-        """astroid imports only the project's own modules and brains; its manager is one per process, so put it back."""
-        manager: Any = AstroidManager()
+        """astroid imports only the project's own modules and brains.
+
+        astroid makes itself a manager wherever it imports, so it is the class that has to refuse. Left to itself it
+        reads installed packages, and really imports those written in C.
+        """
         reachable = self._reachable(path) or frozenset()
 
-        def import_module(name: str | None, *_: object, **__: object) -> astroid.nodes.Module:
+        def import_module(_: AstroidManager, name: str | None, *__: object, **___: object) -> astroid.nodes.Module:
             found = self._imported(name or "", reachable)
             if found is None:
                 raise AstroidImportError("{modname} is not looked into", modname=name)
             return found
 
+        manager: Any = AstroidManager
+        before = manager.ast_from_module_name
         manager.ast_from_module_name = import_module
         try:
             yield
         finally:
-            del manager.ast_from_module_name
+            manager.ast_from_module_name = before
 
     def _imported(self, name: str, reachable: frozenset[str]) -> astroid.nodes.Module | None:
         if name == "builtins":
@@ -95,13 +100,17 @@ class Inference:
         module = self._project.module_named(name)
         if module is not None and module.path in reachable:
             return self._build(module.path)
-        if name in self._brains:
-            key = f"brain:{name}"
-            if key not in self._built:
-                text = self._brains[name].read_text(encoding="utf-8")
-                self._built[key] = AstroidBuilder(AstroidManager(), apply_transforms=False).string_build(text, name, key)
-            return self._built[key]
-        return None
+        return self._brain(name) if name in self._brains else None
+
+    def _brain(self, name: str) -> astroid.nodes.Module:
+        key = f"brain:{name}"
+        if key not in self._built:
+            text = self._brains[name].read_text(encoding="utf-8")
+            builder = AstroidBuilder(AstroidManager(), apply_transforms=False)
+            self._built[key] = builder.string_build(text, name, key)
+            # Else `from torch import nn` in the brain of torch would ask itself for ever.
+            self._built[key].package = any(other.startswith(f"{name}.") for other in self._brains)
+        return self._built[key]
 
     @cached_property
     def _brains(self) -> dict[str, Path]:
@@ -128,7 +137,8 @@ class Inference:
         cls = value._proxied
         root = cls.root()
         qualname = cls.qname().removeprefix(f"{root.name}.")
-        return f"{root.file}:{qualname}" if root.file in self._project.modules else f"{root.name}.{qualname}"
+        path = next((path for path, built in self._built.items() if built is root), "")  # astroid makes paths absolute
+        return f"{path}:{qualname}" if path in self._project.modules else f"{root.name}.{qualname}"
 
 
 def _limited(values: Iterator[Any]) -> Iterator[Any]:
@@ -146,8 +156,12 @@ def _node_at(root: astroid.nodes.Module, expr: Inferable) -> astroid.nodes.NodeN
         Subscript: (astroid.nodes.Subscript,),
         Ref: (astroid.nodes.Name, astroid.nodes.Attribute),
     }[type(expr)]
-    end = (expr.line, expr.column + len(expr.name.encode())) if isinstance(expr, Ref) else (expr.end_line, expr.end_column)
+    if isinstance(expr, Ref):  # facts keep no end of a chain of names: it has no blanks to speak of
+        end = (expr.line, expr.column + len(expr.name.encode()))
+    else:
+        end = (expr.end_line, expr.end_column)
+    place = (expr.line, expr.column, *end)
     for node in root.nodes_of_class(kinds):
-        if (node.lineno, node.col_offset) == (expr.line, expr.column) and (node.end_lineno, node.end_col_offset) == end:
+        if (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset) == place:
             return node
     return None

@@ -10,9 +10,9 @@ from typing import Any
 
 import libcst as cst
 
-from mldebt.facts.schema import Stmt
-from mldebt.facts.walk import statements
-from mldebt.finding import Confidence, Finding, Place, ScanError, Severity
+from mldebt.facts.schema import Attribute, Define, Ref, Stmt
+from mldebt.facts.walk import expressions, statements, walk
+from mldebt.finding import Confidence, Finding, Place, ScanError, Severity, Span
 from mldebt.module import Module
 from mldebt.project.project import Project
 from mldebt.rule import Alone, AnyRule, Assessment, Practice, Problem, ProjectRule, Rule, Table
@@ -87,7 +87,10 @@ def _problems(rule: AnyRule, project: Project, rulebook: Rulebook) -> Iterator[P
 
 def _nodes(rule: Rule[Any], module: Module) -> Iterator[cst.CSTNode]:
     """The libcst nodes a rule is about, opening no more of the file than their statements."""
-    if rule.calls is not None:
+    chosen = rule.statements(module)
+    if chosen is not None:
+        yield from _opened(rule, module, chosen)
+    elif rule.calls is not None:
         names = module.project.rows(rule.calls) if isinstance(rule.calls, Table) else rule.calls
         for _, site in module.calls_of(names):
             fragment = module.open(site.statement, site.scope)
@@ -95,21 +98,32 @@ def _nodes(rule: Rule[Any], module: Module) -> Iterator[cst.CSTNode]:
             if node is not None:
                 yield node
     elif rule.mentions:
-        for stmt, scope in _mentioning(rule, module):
-            fragment = module.open(stmt, scope)
-            if fragment is not None:
-                within = (stmt.line, stmt.end_line)
-                yield from (
-                    n for n in fragment.nodes(rule.node_types) if within[0] <= fragment.spans[n].line <= within[1]
-                )
+        yield from _opened(rule, module, _mentioning(rule, module))
     elif module.tree is not None:
         yield from module.tree.nodes(rule.node_types)
+
+
+def _opened(rule: Rule[Any], module: Module, chosen: Iterable[tuple[Stmt, int]]) -> Iterator[cst.CSTNode]:
+    """The nodes of a rule's types in these statements, each once: statements on one line are opened together."""
+    seen: set[tuple[type, Span]] = set()
+    for stmt, scope in chosen:
+        fragment = module.open(stmt, scope)
+        if fragment is None:
+            continue
+        first = module.scope(stmt.scope).first_line if isinstance(stmt, Define) else stmt.line
+        for node in fragment.nodes(rule.node_types):
+            span = fragment.spans[node]
+            if first <= span.line <= stmt.end_line and (type(node), span) not in seen:
+                seen.add((type(node), span))
+                yield node
 
 
 def _mentioning(rule: Rule[Any], module: Module) -> Iterator[tuple[Stmt, int]]:
     for index in module.scopes_using(rule.mentions):
         for stmt in statements(module.body(index)):
-            yield stmt, index
+            read = (node for expr in expressions(stmt, module.facts.scopes) for node in walk(expr))
+            if any(isinstance(e, (Ref, Attribute)) and e.name.rpartition(".")[2] in rule.mentions for e in read):
+                yield stmt, index
 
 
 def _finding(rule: AnyRule, problem: Problem, project: Project, rulebook: Rulebook) -> Finding | None:

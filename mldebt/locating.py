@@ -30,10 +30,12 @@ class Located:
 
     def asked(self, finding: Finding) -> bool:
         """Whether the anchor or a related place lies where the user asked."""
-        if not self._asked_for:
-            return True
-        paths = [finding.place.path, *(related.place.path for related in finding.related)]
-        return any(path == asked or path.startswith(f"{asked}/") for path in paths for asked in self._asked_for)
+        return any(map(self.covers, [finding.place.path, *(related.place.path for related in finding.related)]))
+
+    def covers(self, path: str) -> bool:
+        """Whether the user asked about a file."""
+        asked_for = self._asked_for
+        return not asked_for or any(path == asked or path.startswith(f"{asked}/") for asked in asked_for)
 
     def extent(self, path: str, line: int) -> tuple[int, int]:
         return extent(self._project.modules.get(path), line)

@@ -13,7 +13,7 @@ import libcst as cst
 from mldebt.facts import schema as ir
 from mldebt.facts.arguments import UNKNOWN, Unknown
 from mldebt.facts.extract import decode_body
-from mldebt.facts.walk import expressions, position, statements, walk
+from mldebt.facts.walk import calls_in, expressions, position, statements
 from mldebt.finding import Edit, Place, Span
 from mldebt.sources.text import Source, codepoint_column, lines
 from mldebt.tree import Fragment, dotted, open_file, open_statement
@@ -91,11 +91,10 @@ class Module:
         if sites is None:
             scopes = self.facts.scopes
             sites = self._sites[index] = tuple(
-                CallSite(node, stmt, index)
+                CallSite(call, stmt, index)
                 for stmt in statements(self.body(index))
                 for expr in expressions(stmt, scopes)
-                for node in walk(expr)
-                if type(node) is ir.Call
+                for call in calls_in(expr)
             )
         return sites
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -25,6 +27,7 @@ from mldebt.rulebook import Rulebook
 from mldebt.score import score, score_reason
 from mldebt.sources.discover import Listing, SourceFile, discover
 from mldebt.sources.repository import read_repository
+from mldebt.sources.roles import role_by_path
 from mldebt.weights import Reference
 
 MOST_PASSES = 10  # a fix may make room for another; more than this is a pair undoing each other
@@ -50,8 +53,19 @@ class Outcome:
 
 def scan(request: Request, registry: Registry) -> Outcome:
     """One scan; with ``request.fix`` as many as fixes need to settle, all in memory."""
-    with deep_recursion():
+    with deep_recursion(), _rare_collection():
         return _settled(request, registry)
+
+
+@contextmanager
+def _rare_collection() -> Iterator[None]:
+    """Cyclic garbage is looked for rarely: facts are trees, a million of them, and walking them costs half a scan."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 def _settled(request: Request, registry: Registry) -> Outcome:
@@ -74,7 +88,7 @@ def _settled(request: Request, registry: Registry) -> Outcome:
 
 def _line(request: Request, registry: Registry, overlay: Mapping[str, bytes]) -> Outcome:
     """Discover -> facts -> link -> judge -> assess -> waive -> score -> mend -> report."""
-    named = [path for path in map(request.relative, request.paths) if path]
+    named = [path for path in map(request.relative, request.paths) if (request.root / path).is_file()]
     listing = discover(
         request.root, exclude=request.config.exclude, extend_exclude=request.config.extend_exclude, named=named
     )
@@ -101,7 +115,7 @@ def _line(request: Request, registry: Registry, overlay: Mapping[str, bytes]) ->
         *waived.kept,
         *(f for f in waived.meta if config.selects(f.code) and not config.ignored(f.code, f.place.path)),
     ]
-    errors = [*_unreadable(project, config), *config.errors, *verdict.errors]
+    errors = [*_unreadable(project, config, located), *verdict.errors]
     partial = config.narrowed or bool(request.paths_below())
     applicable = applicability.families(project)
     coverage = size.coverage(project)
@@ -117,7 +131,8 @@ def _line(request: Request, registry: Registry, overlay: Mapping[str, bytes]) ->
         shown = mending.mended(shown, origin, project, verdict.errors)
     report = Report(
         root=str(request.root), version=__version__, findings=tuple(shown),
-        waived=_shown(waived.waived, located, config), score=points, score_reason=reason, practices=_practices(practices), coverage=coverage, files=len(bundles),
+        waived=_shown(waived.waived, located, config), score=points, score_reason=reason,
+        practices=_practices(practices), coverage=coverage, files=len(bundles),
         errors=tuple(map(located.error, errors)), snippets=located.snippets(shown),
         notebooks=located.notebooks([*shown, *(each.finding for each in waived.waived)]),
     )  # fmt: skip
@@ -170,14 +185,22 @@ def _jobs(request: Request) -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _unreadable(project: Project, config: Config) -> list[ScanError]:
-    """MLD001: what is there but cannot be read."""
-    return [
+def _unreadable(project: Project, config: Config, located: Located) -> list[ScanError]:
+    """MLD001: what is there but cannot be read. Two readers may stumble over one file: the first one's word counts."""
+    sources = [
         ScanError("MLD001", module.path, line, message)
         for module in project.modules.values()
-        if module.role == "project" and config.selects("MLD001") and not config.ignored("MLD001", module.path)
+        if module.role == "project"
         for line, message in module.facts.problems
     ]
+    artefacts = [ScanError("MLD001", *problem) for problem in project.repository.problems]
+    errors = [*config.errors, *(e for e in sources if located.covers(e.path))]
+    told = {error.path for error in errors}
+    errors += [
+        e for e in artefacts
+        if e.path not in told and located.covers(e.path) and role_by_path(e.path) == "project"
+    ]  # fmt: skip
+    return [e for e in dict.fromkeys(errors) if config.selects(e.code) and not config.ignored(e.code, e.path)]
 
 
 def _shown(waived: Sequence[Waived], located: Located, config: Config) -> tuple[Waived, ...]:

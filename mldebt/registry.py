@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import pkgutil
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mldebt.errors import PluginError
-from mldebt.rule import Analysis, AnyRule, Practice
+from mldebt.rule import Analysis, AnyRule, Practice, Table
 
 GROUP = "mldebt.rules"
+LOCAL = "mldebt_local"  # the package that local rule files are imported into
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Registry:
-    """Everything that plugs in, in the order of codes, names and ids."""
+    """Everything that plugs in, in the order of codes, names and ids; ``tables`` are those users may add rows to."""
 
     rules: tuple[type[AnyRule], ...] = ()
     analyses: tuple[type[Analysis], ...] = ()
     practices: tuple[type[Practice], ...] = ()
+    tables: tuple[Table[Any], ...] = ()
 
     def rule(self, code_or_name: str) -> type[AnyRule] | None:
         wanted = code_or_name.lower()
@@ -38,30 +39,31 @@ class Registry:
 @cache
 def installed() -> Registry:
     """What installed packages bring. Raises PluginError naming the package that cannot be imported."""
-    modules: list[ModuleType] = []
-    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
-        try:
-            package = point.load()
-            modules += _modules(package)
-        except Exception as error:
-            raise PluginError(f"rule package {point.value!r} cannot be loaded: {error}") from error
-    return _collected(modules)
+    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
+    return _collected(module for point in points for module in _from_package(point))
 
 
 def with_files(paths: Iterable[Path]) -> Registry:
     """The installed registry plus local rule files or folders. They are code: load only what the user trusts."""
-    modules: list[ModuleType] = []
-    for path in paths:
-        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-        if not files or not all(file.is_file() for file in files):
-            raise PluginError(f"no rule files at {path}")
-        modules += [_from_file(file) for file in files if file.name != "__init__.py"]
+    for name in [name for name in sys.modules if name.startswith(f"{LOCAL}.")]:
+        del sys.modules[name]  # another scan of this process had other files
+    importlib.invalidate_caches()
+    _folder(LOCAL)
+    modules = [module for number, path in enumerate(paths) for module in _from_files(path, f"{LOCAL}.at{number}")]
     local, base = _collected(modules), installed()
     return Registry(
         _unique((*base.rules, *local.rules)),
         (*base.analyses, *local.analyses),
         tuple(sorted((*base.practices, *local.practices), key=lambda practice: practice.id)),
+        (*base.tables, *local.tables),
     )
+
+
+def _from_package(point: EntryPoint) -> list[ModuleType]:
+    try:
+        return list(_modules(point.load()))
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"rule package {point.value!r} cannot be loaded: {error}") from error
 
 
 def _modules(package: ModuleType) -> Iterator[ModuleType]:
@@ -70,18 +72,35 @@ def _modules(package: ModuleType) -> Iterator[ModuleType]:
         yield importlib.import_module(info.name)
 
 
-def _from_file(path: Path) -> ModuleType:
-    name = f"mldebt_local.{path.parent.name}.{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+def _from_files(path: Path, above: str) -> list[ModuleType]:
+    """The rules of one file, or of a folder, whose files may import each other: ``from .coins import Tosses``."""
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    if not files or not all(file.is_file() for file in files):
+        raise PluginError(f"no rule files at {path}")
+    folder = path if path.is_dir() else path.parent
+    package = f"{above}.{folder.name.replace('.', '_')}"
+    _folder(above)
+    _folder(package, folder.absolute())
+    return [
+        _from_file(file, ".".join([package, *file.relative_to(folder).with_suffix("").parts]))
+        for file in files
+        if file.name != "__init__.py"
+    ]
+
+
+def _folder(package: str, *path: Path) -> None:
+    """Give a folder a package name of ours. It brings no code: its ``__init__.py`` is not run."""
+    module = sys.modules[package] = ModuleType(package)
+    module.__path__ = [str(each) for each in path]
+
+
+def _from_file(path: Path, name: str) -> ModuleType:
+    if path.suffix != ".py":
         raise PluginError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
         raise PluginError(f"rule file {path} cannot be loaded: {error}") from error
-    return module
 
 
 def _collected(modules: Iterable[ModuleType]) -> Registry:
@@ -90,6 +109,7 @@ def _collected(modules: Iterable[ModuleType]) -> Registry:
         _unique(_defined(modules, AnyRule)),
         tuple(sorted(_defined(modules, Analysis), key=lambda cls: f"{cls.__module__}.{cls.__name__}")),
         tuple(sorted(_defined(modules, Practice), key=lambda cls: cls.id)),  # type: ignore[type-abstract]
+        tuple(value for cls in _defined(modules, object) for value in vars(cls).values() if isinstance(value, Table)),
     )
 
 

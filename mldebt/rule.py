@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from inspect import cleandoc
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
@@ -23,7 +24,7 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from mldebt.facts.schema import Body, ModuleFacts
+    from mldebt.facts.schema import Body, ModuleFacts, Stmt
     from mldebt.module import Module
     from mldebt.project.entries import Entry
     from mldebt.project.project import Project
@@ -148,7 +149,7 @@ class Table(Generic[RowT]):
 
 
 def page_of(cls: type) -> str:
-    return dedent(cls.__doc__ or "").strip()
+    return cleandoc(cls.__doc__ or "")
 
 
 @dataclass(frozen=True)
@@ -207,6 +208,13 @@ class Rule(AnyRule, Generic[NodeT]):
             if get_origin(base) is Rule:
                 (wanted,) = get_args(base)
                 cls.node_types = get_args(wanted) or (wanted,)
+
+    def statements(self, module: Module, /) -> Iterable[tuple[Stmt, int]] | None:
+        """The statements to open, with their scopes, for a rule whose hits the facts tell better than names do.
+
+        None: those with ``calls`` or ``mentions``.
+        """
+        return None
 
     @abstractmethod
     def check(self, node: NodeT, module: Module, /) -> Iterator[Problem]: ...

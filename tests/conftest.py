@@ -1,19 +1,74 @@
-"""A project from texts: ``project({"train.py": "..."})``."""
+"""What many tests stand on: a project from texts, a repository on disk with a rule of its own, the console script."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
+from mldebt.config import Request
+from mldebt.configure import CommandLine, configure
 from mldebt.facts.extract import extract
+from mldebt.finding import Severity
+from mldebt.pipeline import Outcome, scan
 from mldebt.project.project import Project, ProjectOptions
+from mldebt.registry import Registry
+from mldebt.rule import AnyRule
+from mldebt.settings.files import read_settings
 from mldebt.sources.artefacts import Repository
 from mldebt.sources.text import Source
+from mldebt.testing import write
 
 Build = Callable[..., Project]
+
+# A rule of the repository's own, so that these tests stand on no built-in rule: `dice()` is debt, `dice(6)` is not.
+RULE = '''
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import libcst as cst
+
+from mldebt.finding import Applicability, Confidence, Edit, Fix, Severity
+from mldebt.module import Module
+from mldebt.project.project import Project
+from mldebt.rule import Alone, Bad, Good, Problem, Rule
+
+
+@dataclass(frozen=True)
+class BareDice(Rule[cst.Call]):
+    """A dice is thrown, and nobody knows how many sides it has.
+
+    ## Why it is debt
+    Because.
+
+    ## How to pay it back
+    Say how many.
+    """
+
+    code = "MLD091"
+    severity, confidence, minutes = Severity.MAJOR, Confidence.HIGH, 5
+    alone = Alone.REPORT
+    calls = frozenset({"games.dice"})
+    examples = (Bad("import games\\ngames.dice()\\n"), Good("import games\\ngames.dice(6)\\n"))
+
+    sides: int = 6
+
+    def check(self, call: cst.Call, module: Module) -> Iterator[Problem]:
+        if not call.args:
+            yield Problem(module.place(call), "The dice has no sides.", evidence=("no argument was given",))
+
+    def mend(self, problem: Problem, project: Project) -> Fix:
+        edit = Edit(problem.place, f"dice({self.sides})")
+        return Fix(Applicability.SAFE, "say the sides", (edit,))
+'''
 
 
 def build_project(
@@ -36,3 +91,69 @@ def build_project(
 @pytest.fixture
 def project() -> Build:
     return build_project
+
+
+@pytest.fixture
+def dice() -> str:
+    """The text of a rule: ``games.dice()`` is debt, ``games.dice(6)`` is not."""
+    return RULE
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or writes the home of whoever runs it, nor takes colours or CI from there."""
+    for name, folder in {"XDG_CONFIG_HOME": "config", "XDG_CACHE_HOME": "cache", "HOME": "."}.items():
+        monkeypatch.setenv(name, str(tmp_path / "home" / folder))
+    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "CI", "MLDEBT_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def shell(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The console script as users run it."""
+
+    def call(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        script = Path(sys.executable).with_name("mldebt")
+        return subprocess.run(
+            [str(script), *arguments], capture_output=True, text=True, check=False, env=dict(os.environ), **more
+        )
+
+    return call
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[Mapping[str, str | bytes]], Path]:
+    """Writes a repository: the files given, one finding of the dice rule at good.py:3, and that rule."""
+
+    def call(files: Mapping[str, str | bytes]) -> Path:
+        root = tmp_path / "repository"
+        whole: dict[str, str | bytes] = {
+            "good.py": "from games import dice\n\ndice()\n",
+            "tools/bare_dice.py": RULE,
+            "mldebt.toml": 'plugins = ["tools/bare_dice.py"]\nexclude = ["tools/"]\n',
+        }
+        for name, text in {**whole, **files}.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return root
+
+    return call
+
+
+Scanned = Callable[..., Outcome]
+
+
+@pytest.fixture
+def scanned(tmp_path: Path) -> Scanned:
+    """Scans files with the rules given and the configuration among the files; everything found is shown."""
+
+    def call(files: Mapping[str, str], *rules: type[AnyRule], **request: Any) -> Outcome:
+        root = write({name: dedent(text).lstrip("\n") for name, text in files.items()}, tmp_path / "scanned")
+        registry = Registry(rules=tuple(sorted(rules, key=lambda rule: rule.code)))
+        config = configure(read_settings(root), registry.rules, CommandLine(severity=Severity.INFO))
+        return scan(Request(root, config=config, use_cache=False, jobs=1, **request), registry)
+
+    return call

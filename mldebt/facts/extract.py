@@ -82,6 +82,7 @@ def _extracted(
         code_lines=_code_lines(lines, found, extractor.docstrings) if tree.body else 0,
         role=role,
         problems=[*source.problems, *problems],
+        texts=extractor.texts,
         bodies=[msgspec.Raw(_encoder.encode(body)) for body in extractor.bodies],
     )
     return facts, extractor.bodies
@@ -105,6 +106,7 @@ class Extractor(Expressions):
         self.aliases: list[ir.Alias] = []
         self.exports: list[str] | None = None
         self.docstrings: list[tuple[int, int]] = []
+        self.texts: list[tuple[int, int]] = []
         self.main: tuple[int, int] | None = None
         self._scope = 0
         self._kind = ir.MODULE
@@ -149,6 +151,10 @@ class Extractor(Expressions):
 
     def _expr(self, node: ast.Expr) -> ir.Stmt | None:
         if node.value.__class__ is ast.Constant:
+            lines = (node.lineno, node.end_lineno or node.lineno)
+            # A body's docstring is recorded right before its statements are walked.
+            if lines[1] - lines[0] >= 2 and lines not in self.docstrings[-1:]:
+                self.texts.append(lines)
             return None
         return ir.Do(node.lineno, node.col_offset, node.end_lineno or 0, self.expr(node.value))
 

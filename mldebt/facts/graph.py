@@ -348,8 +348,7 @@ class GraphBuilder:
         self._body(stmt.body)
         raising = [entry, *range(first, len(self._graph.before))]
         self._guarded -= not stmt.final  # a ``finally`` also follows what handlers raise
-        self._body(stmt.orelse)
-        ends = [self._current]
+        tried, ends = self._current, []
         for handler in stmt.handlers:
             self._current = self._block(list(raising))
             if handler.kind is not None:
@@ -360,6 +359,9 @@ class GraphBuilder:
             if handler.name:
                 self._bind(handler.name, None)
             ends.append(self._current)
+        self._current = tried
+        self._body(stmt.orelse)
+        ends.append(self._current)
         if stmt.final:
             self._guarded -= 1
             self._final(stmt, ends, [entry, *range(first, len(self._graph.before))])

@@ -422,6 +422,7 @@ class ModuleFacts(msgspec.Struct, array_like=True, gc=False, frozen=True):
     code_lines: int  # lines that hold code: not blank, comment-only or docstring
     role: str  # project, vendored, generated or minified
     problems: list[tuple[int, str]]  # what could not be read: text line, message
+    texts: list[tuple[int, int]]  # string statements of three lines and more that are no docstrings: first and last line
     bodies: list[msgspec.Raw]
 
 

@@ -22,6 +22,7 @@ from mldebt.facts.schema import (
     Compare,
     Comprehension,
     Conditional,
+    Const,
     Define,
     Delete,
     Do,
@@ -112,6 +113,39 @@ def walk(expr: Expr) -> list[Expr]:
     return found
 
 
+def calls_in(expr: Expr) -> list[Call]:
+    """The calls in an expression, in evaluation order: ``walk`` without a list of everything else."""
+    kind = type(expr)
+    if kind is Ref or kind is Const:
+        return []
+    found: list[Call] = []
+    table = _CHILDREN
+    stack = [expr]
+    while stack:
+        node = stack.pop()
+        kind = type(node)
+        if kind is Call:
+            found.append(node)
+            # The usual call, of names on names, has nothing inside it to look for.
+            if type(node.function) is not Ref:
+                stack.append(node.function)
+            for arg in node.args:
+                kind = type(arg)
+                if kind is not Ref and kind is not Const:
+                    stack.append(arg)
+            for keyword in node.keywords:
+                value = keyword.value
+                kind = type(value)
+                if kind is not Ref and kind is not Const:
+                    stack.append(value)
+        elif kind is not Ref and kind is not Const:
+            parts = table.get(kind)
+            if parts is not None:
+                stack.extend(parts(node))
+    found.reverse()
+    return found
+
+
 def blocks(stmt: Stmt) -> tuple[Sequence[Stmt], ...]:
     """The bodies inside a compound statement, in source order. Bodies of functions and classes are not among them."""
     kind = type(stmt)
@@ -197,7 +231,7 @@ def expressions(stmt: Stmt, scopes: Sequence[Scope] = ()) -> Sequence[Expr]:
 
 def calls(stmt: Stmt, scopes: Sequence[Scope] = ()) -> list[Call]:
     """The calls a statement makes itself, in evaluation order."""
-    return [node for expr in expressions(stmt, scopes) for node in walk(expr) if type(node) is Call]
+    return [node for expr in expressions(stmt, scopes) for node in calls_in(expr)]
 
 
 def position(expr: Expr) -> tuple[int, int] | None:

@@ -190,7 +190,7 @@ class Entries:
         elif handlers:
             kind = handlers[0][1]
         elif launched:
-            kind = "" if functions else "launched"
+            kind = "" if functions or _NO_SCRIPT.search(module.path) else "launched"
         else:
             kind = "side-effect" if not functions and self._acts(module) else ""
         return _Found(kind, line, tuple(index for index, _ in handlers), functions, called)

@@ -10,10 +10,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from mldebt.errors import ConfigurationError
-from mldebt.rule import RowT, Table
 
 if TYPE_CHECKING:
     from mldebt.project.project import Project
+    from mldebt.rule import RowT, Table
 
 
 class Knowledge:

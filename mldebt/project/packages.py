@@ -179,11 +179,12 @@ class Packages:
         if head in _LOADED_FIRST:
             return None
         searched = dict.fromkeys([self.import_root(importer), *self.added.get(importer, ()), *self.roots])
+        known = self.is_third_party(head)
         for directory in searched:
-            if self._regular(join(directory, head)):
+            found = self._regular(join(directory, head))
+            if found and not (known and found in self._namesakes):
                 return self.at(directory, parts)
         # A distribution's regular package comes before any directory without __init__.
-        known = self.is_third_party(head)
         if not known or len(parts) > 1:
             for directory in searched:
                 found = self.at(directory, parts)

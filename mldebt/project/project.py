@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from packaging.specifiers import SpecifierSet
@@ -28,11 +28,13 @@ from mldebt.project.scans import Scans
 from mldebt.project.search_path import added_directories
 from mldebt.project.spellings import Spellings
 from mldebt.project.types import Types
-from mldebt.rule import Analysis, RowT, Table
 from mldebt.sources.artefacts import Repository
 from mldebt.sources.text import Source
 
-AnalysisT = TypeVar("AnalysisT", bound=Analysis)
+if TYPE_CHECKING:
+    from mldebt.rule import Analysis, RowT, Table
+
+AnalysisT = TypeVar("AnalysisT", bound="Analysis")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from mldebt.facts.schema import Attribute, Ref
 from mldebt.finding import Place
-from mldebt.rule import Row, Table
 
 if TYPE_CHECKING:
     from mldebt.module import CallSite, Module
@@ -23,17 +25,25 @@ Mark = tuple[str, "CallSite"]
 _TRAINERS = frozenset({"transformers", "trl", "simpletransformers", "sentence_transformers", "peft", "ultralytics"})
 
 
-class SinkRow(Row, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SinkRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A call that says what an entry does; ``libraries`` limits a method to objects of these."""
 
+    name: str
     role: str
     libraries: tuple[str, ...] = ()
 
 
+class _Sinks(msgspec.Struct, frozen=True):
+    sinks: tuple[SinkRow, ...]
+
+
+_KNOWN = {
+    row.name: row for row in msgspec.toml.decode((Path(__file__).parent / "roles.toml").read_bytes(), type=_Sinks).sinks
+}
+
+
 class Roles:
     """Answers what entries do."""
-
-    table: ClassVar[Table[SinkRow]] = Table("roles.toml", "sinks", SinkRow)
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -74,11 +84,23 @@ class Roles:
             for mark, site in self._of_definition(definition):
                 if main is None or not main[0] <= site.statement.line <= main[1]:
                     yield mark, module, site
-            for edge in self._project.calls.edges(definition):
-                skipped = main is not None and edge.call is not None and main[0] <= edge.call.line <= main[1]
-                if not skipped and edge.target.name not in seen:
-                    seen.add(edge.target.name)
-                    pending.append(edge.target)
+            for target, line in self._followed(definition):
+                if target.name not in seen and (main is None or not main[0] <= line <= main[1]):
+                    seen.add(target.name)
+                    pending.append(target)
+
+    def _followed(self, definition: Definition) -> Iterator[tuple[Definition, int]]:
+        """What a definition calls, and the functions it hands to calls (``optimizer.step(closure)``), with lines."""
+        for edge in self._project.calls.edges(definition):
+            yield edge.target, edge.call.line if edge.call is not None else 0
+        module, index = definition.module, definition.index
+        for site in module.call_sites(index):
+            for value in (*site.call.args, *(keyword.value for keyword in site.call.keywords)):
+                names = self._project.resolve(module, index, value.name) if isinstance(value, Ref) else ()
+                for name in names:
+                    target = self._project.definition(name) if ":" in name else None
+                    if target is not None and target.is_function:
+                        yield target, site.call.line
 
     def _of_definition(self, definition: Definition) -> tuple[Mark, ...]:
         key = (definition.module.path, definition.index)
@@ -112,19 +134,19 @@ class Roles:
                 return role
         if names or (isinstance(function, Ref) and "." not in function.name):
             return ""
-        row = self._rows.get(f".{last}")
+        row = _KNOWN.get(f".{last}")
         if row is None or (row.libraries and not self._imported(module).intersection(row.libraries)):
             return ""
         return row.role
 
     def _named(self, name: str) -> str | None:
         """The role of a library's name: the exact row, the longest family, else the method of a listed library."""
-        row = self._rows.get(name)
+        row = _KNOWN.get(name)
         if row is not None:
             return row.role
         head, _, last = name.rpartition(".")
         library = name.partition(".")[0]
-        row = self._rows.get(f".{last}") if head else None
+        row = _KNOWN.get(f".{last}") if head else None
         if row is not None and (library not in row.libraries if row.libraries else library == "builtins"):
             row = None
         family = self._family(head)
@@ -132,13 +154,15 @@ class Roles:
             return family.role if row is None or not family.role else row.role
         if row is not None:
             return row.role
-        trainer = library in _TRAINERS and head.endswith(("Trainer", "Model", "YOLO"))
+        # ``PreTrainedModel.train()`` only switches the mode.
+        classes = ("Trainer",) if library == "transformers" else ("Trainer", "Model", "YOLO")
+        trainer = library in _TRAINERS and head.endswith(classes)
         return "train" if trainer and last == "train" else None
 
     def _family(self, name: str) -> SinkRow | None:
         """The row of the longest ``name.*``."""
         while name:
-            row = self._rows.get(f"{name}.*")
+            row = _KNOWN.get(f"{name}.*")
             if row is not None:
                 return row
             name = name.rpartition(".")[0]
@@ -155,17 +179,13 @@ class Roles:
         return not self._family_heads.isdisjoint(self._imported(module))
 
     @cached_property
-    def _rows(self) -> dict[str, SinkRow]:
-        return dict(self._project.rows(self.table))
-
-    @cached_property
     def _segments(self) -> frozenset[str]:
-        names = [name for name in self._rows if not name.endswith(".*")]
+        names = [name for name in _KNOWN if not name.endswith(".*")]
         return self._project.spellings(names) | {"train"}
 
     @cached_property
     def _family_heads(self) -> frozenset[str]:
-        return frozenset(name.partition(".")[0] for name in self._rows if name.endswith(".*"))
+        return frozenset(name.partition(".")[0] for name in _KNOWN if name.endswith(".*"))
 
 
 _SIGN_OF = {
@@ -188,7 +208,8 @@ def _combined(marks: set[str]) -> frozenset[str]:
         roles.add("train")
     if "metric" in marks and "train" not in roles:
         roles.add("eval")
-    if {"weights", "inference"} <= marks and "optimizer" not in marks and not roles & {"train", "eval", "serve"}:
+    optimises = marks & {"optimizer", "zero"}
+    if {"weights", "inference"} <= marks and not optimises and not roles & {"train", "eval", "serve"}:
         roles.add("predict")
     if {"read", "write"} <= marks and not roles & {"train", "eval", "serve", "predict"}:
         roles.add("preprocess")

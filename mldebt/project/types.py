@@ -390,7 +390,9 @@ class Types:
             bindings = self._attributes.bindings(definition).get(attribute)
             if bindings:
                 return self._bound(definition.module, bindings, depth)
-        return (name,) if attribute == "module" and self.is_a(name, "torch.nn.Module") else ()
+        # ``wrapped.module`` is the model itself; the wrapper and the model are alternatives of one value.
+        wraps = attribute == "module" and name not in KNOWLEDGE.wrappers.names
+        return (name,) if wraps and self.is_a(name, "torch.nn.Module") else ()
 
     def _bound(self, module: Module, bindings: list[Binding], depth: int) -> Names:
         for binding in bindings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -100,16 +100,25 @@ def typed(declaration: Declaration) -> Declaration:
     try:
         return replace(declaration, document=msgspec.convert(table, Document))
     except msgspec.ValidationError as error:
-        raise _explained(declaration, str(error)) from None
+        raise explained(declaration, str(error), OverrideTable.__struct_encode_fields__) from None
 
 
-def _explained(declaration: Declaration, problem: str) -> ConfigurationError:
-    """msgspec's message in the words of TOML, at the key it is about."""
+def explained(
+    declaration: Declaration, problem: str, known: Iterable[str], below: tuple[str | int, ...] = ()
+) -> ConfigurationError:
+    """msgspec's message in the words of TOML, at the key it is about.
+
+    Args:
+        declaration: The file.
+        problem: The message.
+        known: The fields there are where one is unknown.
+        below: The keys of the value that was converted.
+    """
     message, _, where = problem.partition(" - at `$")
-    keys = [int(index) if index else name for name, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", where)]
+    found = re.findall(r"\.([\w-]+)|\[(\d+)\]", where)
+    keys = [*below, *(int(index) if index else name for name, index in found)]
     unknown = re.search(r"unknown field `(.+)`", message)
     if unknown:
-        known = OverrideTable.__struct_encode_fields__
         return declaration.error(f"unknown key {unknown[1]!r}{nearest(unknown[1], known)}", *keys, unknown[1])
     for ours, theirs in (("object", "table"), ("str", "string"), ("int", "integer"), ("bool", "boolean")):
         message = re.sub(rf"\b{ours}\b", theirs, message, flags=re.IGNORECASE)

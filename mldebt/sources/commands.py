@@ -13,7 +13,7 @@ _MAKE_ASSIGNMENT = re.compile(r"(?:export\s+|override\s+)*([\w.-]+)\s*(:{0,3}=|\
 _MAKE_REFERENCE = re.compile(r"\$(?:\(([\w.-]+)\)|\{([\w.-]+)\})|\$\$")
 _RECIPE_PREFIX = re.compile(r"\A[@+-][@+\- \t]*")
 _JUST_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][\w-]*)\s*:=\s*[\"']([^\"'{}]{0,500})[\"']\s*")
-_JUST_RECIPE = re.compile(r"@?[A-Za-z_][\w-]*(?:[ \t][^:=]*)?:(?!=)")
+_JUST_RECIPE = re.compile(r"@?[A-Za-z_][\w-]*(?:[ \t][^:]*)?:(?!=)")
 _JUST_REFERENCE = re.compile(r"\{\{\s*([A-Za-z_][\w-]*)\s*\}\}")
 _MAX_CHAIN = 8
 # A chain of doubling variables must stay small: the longest value, references in one text, characters put in in all.

@@ -24,6 +24,7 @@ FORMATS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml", ".
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels: not read further"
 _TOO_MANY = f"more than {MAX_LEAVES} values: not read further"
 _ELEMENT_WINDOW = 10_000  # characters in which the next element of a TOML array is looked for
+_MAX_DIGITS = 100  # of an integer that int() is given without further ado
 _MAX_DOTS = 1000  # in one key: the parser takes time quadratic in them
 _JSON_NUMBER = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _JSON_TOKEN = re.compile(
@@ -106,6 +107,8 @@ def _json_leaves(text: str, end: int) -> tuple[list[Leaf], tuple[int, str] | Non
 def _json_value(token: str) -> Scalar:
     if token[0] == '"' and "\\" not in token:
         return token[1:-1]
+    if token.isdecimal() and len(token) < _MAX_DIGITS:
+        return int(token)
     try:
         value = json.loads(token, strict=False)
     except ValueError:

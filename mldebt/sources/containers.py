@@ -16,6 +16,8 @@ _INSTRUCTION = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
 _FLAG = re.compile(r"\s*--[a-z]+(?:=\S+)?")
 _HEREDOC = re.compile(r"<<-?[\"']?(\w+)[\"']?")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
+# A requirements file beside the copied sources says nothing about where programs come from.
+_NO_PROGRAM = re.compile(r"\.(?:txt|toml|lock|ya?ml|json|cfg|ini|md|in)$")
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*)=(\"[^\"]*\"|'[^']*'|\S*)")
 
 
@@ -107,6 +109,8 @@ class _Stage:
             name = posixpath.basename(found)
             if found in self.layout.directories:
                 self.sources.setdefault(target_directory, set()).add(found)
+            elif _NO_PROGRAM.search(found):
+                continue
             elif target.endswith("/") or target in {".", ".."} or len(origins) > 1:
                 self.sources.setdefault(target_directory, set()).add(posixpath.dirname(found))
             elif posixpath.basename(target_directory) == name:

@@ -71,14 +71,15 @@ def read_requirements(text: str, path: str) -> Manifest:
     group = group_of(path)
     found: list[Dependency] = []
     problems: list[tuple[int, str]] = []
-    pending, first = "", 0
+    pending: list[str] = []
+    first = 0
     for number, line in enumerate(text.split("\n"), 1):
         first = first if pending else number
-        pending += re.sub(r"(?:^|\s)#.*", "", line).rstrip()
-        if pending.endswith("\\"):
-            pending = pending[:-1] + " "
+        pending.append(re.sub(r"(?:^|\s)#.*", "", line).rstrip())
+        if pending[-1].endswith("\\"):
+            pending[-1] = pending[-1][:-1] + " "
             continue
-        entry, pending = pending.strip(), ""
+        entry, pending = "".join(pending).strip(), []
         if entry.startswith(("-e", "--editable")):
             entry = re.sub(r"^(?:-e|--editable)[ =]*", "", entry)
             entry = entry if _EGG.search(entry) else ""

@@ -15,6 +15,8 @@ from mldebt.sources.shell_words import HERE, TOP, script_directory
 _SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh"})
 _SHELL_CODE = re.compile(r"-[a-z]*c")
 _UNKNOWN = re.compile(r"[$`*?{}<>~]")
+_MOVES = frozenset({"cd", "pushd", "popd"})
+_ACTIVATION = re.compile(r"activate|conda|bashrc|profile|\.env\b")
 _UNSETTLED = "?"
 _MAX_DEPTH = 3  # of `bash -c "bash -c ..."`
 
@@ -72,15 +74,32 @@ class Shell:
     def run(self, simples: Iterable[Simple], depth: int = 0) -> list[Command]:
         """Return the commands in order; ``cd`` and its like are not among them, they move the others."""
         found: list[Command] = []
+        simples = list(simples)
+        movers, stays = _movers(simples), _stays(simples)
         for simple in simples:
-            if simple.group:
-                outer = self.place
+            if simple.function:
+                found.extend(self._in_function(simple, depth, known=stays))
+            elif simple.words[0] in movers:
+                self.place = Place("", sure=False)
+            elif simple.group:
+                outer = self.place, self.previous
                 self.place = self._inside(simple.group)
                 found.extend(self._one(simple, depth))
-                self.groups[simple.group], self.place = self.place, outer
+                self.groups[simple.group] = self.place
+                self.place, self.previous = outer
             else:
                 found.extend(self._one(simple, depth))
         return found
+
+    def _in_function(self, simple: Simple, depth: int, *, known: bool) -> list[Command]:
+        """The commands of a function's body: where it will be called is only known when nothing ever moves."""
+        if simple.words[0] in _MOVES:
+            return []
+        outer = self.place
+        self.place = outer if known else Place("", sure=False)
+        commands = self._one(simple, depth)
+        self.place = outer
+        return commands
 
     def _inside(self, group: tuple[int, ...]) -> Place:
         while group:
@@ -91,7 +110,7 @@ class Shell:
 
     def _one(self, simple: Simple, depth: int) -> list[Command]:
         head, *rest = simple.words
-        if head in {"cd", "pushd", "popd"}:
+        if head in _MOVES:
             self._change(head, [word for word in rest if not word.startswith("-") or word == "-"])
             return []
         if head == "git" and rest[:1] == ["clone"]:
@@ -170,6 +189,23 @@ class Shell:
             if into and name.lower() in self.layout.names:
                 self.layout = replace(self.layout, names=self.layout.names | {into[0].lower()})
             self.clones.update(into)
+
+
+def _movers(simples: Sequence[Simple]) -> set[str]:
+    """The functions whose call changes the directory, themselves or through another of them."""
+    movers = {simple.function for simple in simples if simple.function and simple.words[0] in _MOVES}
+    callers = {simple.function for simple in simples if simple.function and simple.words[0] in movers}
+    return movers | callers
+
+
+def _stays(simples: Sequence[Simple]) -> bool:
+    """Tell whether nothing in a script changes the directory, and no other script's functions may do so."""
+    for simple in simples:
+        if simple.words[0] in _MOVES:
+            return False
+        if simple.words[0] in {"source", "."} and not _ACTIVATION.search(" ".join(simple.words)):
+            return False
+    return True
 
 
 def _code(words: tuple[str, ...]) -> str | None:

@@ -45,9 +45,10 @@ __all__ = [
 ]
 
 MAX_BYTES = 1 << 20
-MAX_JSON_BYTES = 1 << 18
+MAX_SMALL_BYTES = 1 << 18  # of JSON, INI and setup.py: a larger one is data
 MAX_SHELL_CHARACTERS = 1 << 18
 
+_MANIFESTS = frozenset({"pyproject.toml", "setup.cfg", "setup.py"})
 _LOCKS = frozenset(
     """poetry.lock uv.lock pdm.lock pipfile.lock conda-lock.yml conda-lock.yaml pixi.lock pylock.toml package-lock.json
     yarn.lock pnpm-lock.yaml dvc.lock requirements.lock environment.lock.yml flake.lock cargo.lock""".split()
@@ -79,28 +80,20 @@ def read_repository(root: Path, artefacts: Sequence[str], every: Collection[str]
     """
     known = {*every, *artefacts}
     manifests = [path for path in known if path == "setup.py" or path.endswith("/setup.py")]
-    first = _Collector(root, Layout.of(known, ()))
-    for path in sorted({*artefacts, *manifests}, key=_manifests_first):
-        first.take(path)
-        if not first.named and not _is_manifest(path):
-            first.name_layout()
-    return first.repository(frozenset(every))
-
-
-def _is_manifest(path: str) -> bool:
-    return path in {"pyproject.toml", "setup.cfg", "setup.py"}
-
-
-def _manifests_first(path: str) -> tuple[bool, str]:
-    """The project's own name is known before the first ``cd`` into a clone of it is met."""
-    return not _is_manifest(path), path
+    paths = {*artefacts, *manifests}
+    collector = _Collector(root, Layout.of(known, ()))
+    for path in sorted(paths & _MANIFESTS):
+        collector.take(path)
+    collector.name_layout()  # before the first `cd` into a clone of the project is met
+    for path in sorted(paths - _MANIFESTS):
+        collector.take(path)
+    return collector.repository(frozenset(every))
 
 
 @dataclass(slots=True)
 class _Collector:
     root: Path
     layout: Layout
-    named: bool = False
     manifests: list[Manifest] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     configs: list[ConfigFile] = field(default_factory=list)
@@ -116,7 +109,6 @@ class _Collector:
                 normal = normal_name(manifest.name)
                 names |= {manifest.name.lower(), normal, normal.replace("-", "_")}
         self.layout = Layout(self.layout.files, self.layout.directories, frozenset(names))
-        self.named = True
 
     def take(self, path: str) -> None:
         """Read one artefact into the values it gives."""
@@ -130,7 +122,8 @@ class _Collector:
         form = FORMATS.get(suffix, "yaml" if name == "mlproject" else "toml" if name == "pipfile" else "")
         if form == "json" and (_NOT_CONFIGS.search(path.lower()) or not suffix):
             return
-        text = self._text(path, MAX_JSON_BYTES if form == "json" else MAX_BYTES)
+        small = form in {"json", "ini"} or name == "setup.py"
+        text = self._text(path, MAX_SMALL_BYTES if small else MAX_BYTES)
         if text is None:
             return
         if form:

@@ -28,11 +28,12 @@ _MAX_TEST = 400  # characters of one [[ ... ]]
 
 @dataclass(frozen=True, slots=True)
 class Simple:
-    """One simple command: its words, the 1-based line of its first word, and the subshells it stands in."""
+    """One simple command: its words, the 1-based line of its first word, the subshells and function it stands in."""
 
     words: tuple[str, ...]
     line: int
     group: tuple[int, ...] = ()
+    function: str = ""
 
 
 def read_script(text: str, first_line: int = 1, *, placeholders: bool = False) -> tuple[Simple, ...]:
@@ -47,10 +48,10 @@ def read_script(text: str, first_line: int = 1, *, placeholders: bool = False) -
     constants = reader.constants()
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
     found = []
-    for words, at, group in reader.steps:
+    for words, at, group, function in reader.steps:
         expanded = tuple(value for word in words for value in constants.expand(word))
         if expanded and expanded[0] and not expanded[0].startswith("-"):
-            found.append(Simple(expanded, first_line + bisect_right(starts, at) - 1, group))
+            found.append(Simple(expanded, first_line + bisect_right(starts, at) - 1, group, function))
     return tuple(found)
 
 
@@ -60,12 +61,15 @@ class _Reader:
     def __init__(self, text: str, placeholders: bool) -> None:
         self.text, self.placeholders = text, placeholders
         self.at = 0
-        self.steps: list[tuple[list[Word], int, tuple[int, ...]]] = []
+        self.steps: list[tuple[list[Word], int, tuple[int, ...], str]] = []
         self._words = WordReader(text)
         self._current: list[tuple[Word, int]] = []
         self._heredocs: list[tuple[str, bool]] = []
         self._group: tuple[int, ...] = ()
         self._groups = 0
+        self._function = ""
+        self._next_function = ""  # the head of a function was read, its body was not yet begun
+        self._braces = 0
         self._scalars: dict[str, Word] = {}
         self._arrays: dict[str, list[Word]] = {}
         self._assigned: dict[str, int] = {}
@@ -95,8 +99,12 @@ class _Reader:
     def finish(self) -> None:
         """Close the command at hand: drop control words, note assignments, keep what would be run."""
         words, self._current = self._current, []
+        if len(words) > 1 and unquoted(words[0][0]) == "function":
+            self._next_function = raw(words[1][0])
+            words = words[2:]
         skip = 0
-        while skip < len(words) and unquoted(words[skip][0]) in _LEADING:
+        while skip < len(words) and (leading := unquoted(words[skip][0])) in _LEADING:
+            self._brace(leading)
             skip += 1
         words = words[skip:]
         head = unquoted(words[0][0]) if words else "case"
@@ -117,7 +125,17 @@ class _Reader:
             for word, _ in words:
                 self._assign(word)
         else:
-            self.steps.append(([word for word, _ in words[rest:]], words[rest][1], self._group))
+            self.steps.append(([word for word, _ in words[rest:]], words[rest][1], self._group, self._function))
+
+    def _brace(self, word: str) -> None:
+        """Follow the braces: those of the first level after a function's head are its body."""
+        if word == "{":
+            self._function = self._next_function or self._function
+            self._next_function = ""
+            self._braces += 1
+        elif word == "}":
+            self._braces = max(self._braces - 1, 0)
+            self._function = self._function if self._braces else ""
 
     def _note(self, name: str, times: int) -> None:
         self._assigned[name] = self._assigned.get(name, 0) + times
@@ -158,8 +176,9 @@ class _Reader:
         if self.text.startswith("(", end) and not self._current:
             close = self.text.find("))", end)
             self.at = len(self.text) if close < 0 else close + 2
-        elif len(self._current) == 1 and (match := _FUNCTION_HEAD.match(self.text, end)):
-            self._current.clear()  # the head of a function: its body is read like any other commands
+        elif len(self._current) in {1, 2} and (match := _FUNCTION_HEAD.match(self.text, end)):
+            self._next_function = raw(self._current[-1][0])
+            self._current.clear()
             self.at = match.end()
         else:
             self.finish()

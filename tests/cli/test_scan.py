@@ -70,7 +70,7 @@ def test_options_decide_what_counts(repository: Path, run: Run, options: list[st
     ("arguments", "words"),
     [
         (["nowhere"], "nowhere: no such file or directory"),
-        (["--select", "MLD0O1"], "unknown rule 'MLD0O1'; did you mean 'MLD0"),
+        (["--select", "bare-dise"], "unknown rule 'bare-dise'; did you mean 'bare-dice'?"),
         (["--config", "missing.toml"], "missing.toml: no such file"),
         (["-j", "none"], "'none' is neither a number of processes nor 'auto'"),
         (["--fix", "--diff"], "exclude each other"),

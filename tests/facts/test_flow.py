@@ -171,8 +171,8 @@ def blocks(draw: st.DrawFn, depth: int = 3) -> list[str]:
             continue
         inner = [f"    {line}" for line in draw(blocks(depth=depth - 1))]
         other = [f"    {line}" for line in draw(blocks(depth=depth - 1))]
-        heads = {"if": ("if c:", "else:"), "for": ("for i in y:", "else:"), "try": ("try:", "except E:"), "with": ("with m:", "")}
-        head, second = heads[kind]
+        head = {"if": "if c:", "for": "for i in y:", "try": "try:", "with": "with m:"}[kind]
+        second = {"if": "else:", "for": "else:", "try": "except E:", "with": ""}[kind]
         found += [head, *inner, *([second, *other] if second else [])]
     return found
 

@@ -225,6 +225,19 @@ def test_roles_are_found_behind_calls_in_other_files(project: Build) -> None:
     ]  # fmt: skip
 
 
+def test_a_function_handed_to_a_call_counts_as_run(project: Build) -> None:
+    code = """
+        def closure():
+            loss.backward()
+        def main(optimizer):
+            optimizer.step(closure)
+        if __name__ == "__main__":
+            main(make())
+    """
+    linked = project({"lbfgs.py": code})
+    assert linked.roles(only(linked)) == {"train"}
+
+
 def test_backward_without_step_does_not_train(project: Build) -> None:
     linked = project({"saliency.py": TORCH.replace("        optimizer.step()\n", "")})
     assert linked.roles(only(linked)) == set()

@@ -230,6 +230,12 @@ def test_a_module_of_a_package_is_not_found_by_a_part_of_its_name(project: Build
     assert name(linked, "f", "pkg/train.py") == ("pkg/a/own.py:f",)
 
 
+def test_a_file_that_imports_a_library_of_its_name_does_not_hide_it(project: Build) -> None:
+    linked = project({"tools/logging.py": "import logging\ndef init(): pass", "tools/use.py": "import logging"})
+    assert name(linked, "logging.info", "tools/logging.py") == name(linked, "logging.info", "tools/use.py")
+    assert name(linked, "logging.info", "tools/use.py") == ("logging.info",)
+
+
 def test_a_package_that_wraps_a_library_of_its_name_is_not_that_library(project: Build) -> None:
     files = {
         "acme/__init__.py": "",

@@ -1,0 +1,361 @@
+"""Data loaders of PyTorch: what they load, and whether they do it in worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from mldebt.facts.arguments import UNKNOWN, Unknown, argument
+from mldebt.facts.names import binding_scope
+from mldebt.facts.schema import (
+    CLASS,
+    FUNCTION,
+    PARAMETER,
+    Annotate,
+    Attribute,
+    Build,
+    Call,
+    Conditional,
+    Const,
+    Expr,
+    Ref,
+    Subscript,
+)
+from mldebt.facts.walk import expressions, statements, walk
+from mldebt.project.attributes import Attributes
+from mldebt.rule import Analysis
+
+from ..configuration.callers import Callers, given  # noqa: TID252 - installed under another name
+
+if TYPE_CHECKING:
+    from mldebt.module import CallSite, Module
+    from mldebt.project.definitions import Definition
+    from mldebt.project.project import Project
+
+WORKERS = "num_workers"
+_LOADERS = frozenset(
+    {
+        "torch.utils.data.DataLoader",
+        "torch.utils.data.dataloader.DataLoader",
+        "torchdata.stateful_dataloader.StatefulDataLoader",
+        "torch_geometric.loader.DataLoader",
+        "torch_geometric.data.DataLoader",
+    }
+)
+_CALLS = _LOADERS | {f"{name}.__init__" for name in _LOADERS}
+_TRAINERS = frozenset({"transformers.Trainer", "transformers.Seq2SeqTrainer", "transformers.trainer.Trainer"})
+_POSITIONS = {"dataset": 0, WORKERS: 5, "collate_fn": 6, "worker_init_fn": 10}
+_DEEPEST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """How many worker processes; ``numbers`` are the values known, ``open`` if there may be others."""
+
+    numbers: frozenset[int] = frozenset()
+    open: bool = False
+
+    @property
+    def none(self) -> bool:
+        """Whether there certainly are none."""
+        return not self.open and self.numbers <= {0}
+
+    @property
+    def most(self) -> int:
+        """The largest number known; 0 if that may be any."""
+        return 0 if self.open else max(self.numbers, default=0)
+
+    @property
+    def text(self) -> str:
+        some = sorted(number for number in self.numbers if number)
+        return f"{WORKERS}={some[0]}" if len(some) == 1 else WORKERS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loader:
+    """One call that makes a loader. ``loads``: expressions whose objects work in its worker processes."""
+
+    module: Module
+    scope: int
+    call: Call
+    workers: Workers
+    loads: tuple[Expr, ...]
+    worker_init: Expr | None
+    persistent: bool
+
+
+class Loaders(Analysis):
+    """``project[Loaders].all``: loaders that may have worker processes, in the order of paths and lines."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        self.counts = Counts(project)
+
+    @cached_property
+    def all(self) -> tuple[Loader, ...]:
+        return tuple(self._find())
+
+    def _find(self) -> Iterator[Loader]:
+        names = _CALLS | _TRAINERS | self._own
+        for module in self.project.modules.values():
+            if module.role != "project" or module.is_test:
+                continue
+            for name, site in module.calls_of(names):
+                loader = self._trainer(module, site) if name in _TRAINERS else self._loader(module, site)
+                if loader is not None and not loader.workers.none:
+                    yield loader
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        """Subclasses of loaders that leave ``__init__`` to their base."""
+        found = set()
+        for module in self.project.modules.values():
+            if "DataLoader" not in module.facts.mentions:
+                continue
+            for index, scope in enumerate(module.facts.scopes):
+                if scope.kind == CLASS and scope.bases:
+                    name = module.definition(index).name
+                    if _LOADERS.intersection(self.project.mro(name)) and self.project.method(name, "__init__") is None:
+                        found.add(name)
+        return frozenset(found)
+
+    def _loader(self, module: Module, site: CallSite) -> Loader | None:
+        call = site.call
+        values = {name: argument(call, name, position) for name, position in _POSITIONS.items()}
+        dataset = _known(values["dataset"])
+        if dataset is None:
+            return None
+        workers = self.counts.of(module, site.scope, values[WORKERS], call)
+        loads = tuple(one for one in (dataset, _known(values["collate_fn"])) if one is not None)
+        persistent = argument(call, "persistent_workers") not in (None, Const(False))
+        init = values["worker_init_fn"]
+        nothing = isinstance(init, Const) and init.value is None
+        return Loader(module, site.scope, call, workers, loads, None if nothing else _known(init), persistent)
+
+    def _trainer(self, module: Module, site: CallSite) -> Loader | None:
+        """A Hugging Face trainer makes the loaders itself, from ``dataloader_num_workers`` of its arguments."""
+        arguments = _known(argument(site.call, "args", 1))
+        built = _origin_call(module, site.scope, arguments)
+        if built is None:
+            return None
+        workers = self.counts.of(module, site.scope, argument(built, "dataloader_num_workers"), built, nested=False)
+        wanted = ("train_dataset", "eval_dataset", "data_collator")
+        loads = tuple(one for name in wanted if (one := _known(argument(site.call, name))) is not None)
+        return Loader(module, site.scope, site.call, workers, loads, None, persistent=False)
+
+
+class Counts:
+    """Tells how many workers an expression means."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._callers = Callers(project)
+        self._attributes = Attributes(project)
+        self._options: dict[str, Workers] = {}
+
+    def of(self, module: Module, scope: int, value: Expr | Unknown | None, call: Call, nested: bool = True) -> Workers:
+        """The workers a call asks for; those of ``**options`` as far as a dictionary around it tells."""
+        if value is UNKNOWN:
+            return self._spread(module, scope, call) if nested else Workers()
+        return Workers(frozenset({0})) if value is None else self._value(module, scope, value, _DEEPEST)
+
+    def _value(self, module: Module, scope: int, value: Expr, depth: int) -> Workers:
+        constant = module.constant(scope, value)
+        if constant is not UNKNOWN:
+            return _number(constant)
+        if depth <= 0:
+            return Workers(open=True)
+        if isinstance(value, Conditional):
+            return _all(self._value(module, scope, one, depth - 1) for one in (value.then, value.orelse))
+        if isinstance(value, Subscript) and isinstance(value.index, Const) and isinstance(value.index.value, str):
+            return self._option(value.index.value)
+        if isinstance(value, Call):
+            return self._got(module, scope, value, depth)
+        if isinstance(value, Ref):
+            return self._named(module, scope, value, depth)
+        return self._option(value.name.rpartition(".")[2]) if isinstance(value, Attribute) else Workers(open=True)
+
+    def _got(self, module: Module, scope: int, call: Call, depth: int) -> Workers:
+        """``cfg.get("num_workers", 4)``, ``int(x)``, ``min(8, x)``; ``os.cpu_count()`` is some."""
+        last = call.function.name.rpartition(".")[2] if isinstance(call.function, (Ref, Attribute)) else ""
+        if last in ("get", "getattr") and call.args:
+            keys = [arg.value for arg in call.args if isinstance(arg, Const) and isinstance(arg.value, str)]
+            given_default = len(call.args) > 1 + (last == "getattr")
+            rest = [self._value(module, scope, call.args[-1], depth - 1)] if given_default else []
+            return _all([*(self._option(key, missing=given_default) for key in keys[:1]), *rest])
+        if last in ("int", "min", "max") and call.args:
+            return _all(self._value(module, scope, one, depth - 1) for one in call.args)
+        return Workers(open=True)
+
+    def _named(self, module: Module, scope: int, ref: Ref, depth: int) -> Workers:
+        head, dot, rest = ref.name.partition(".")
+        if dot:
+            owner = self._project.types.owner_of(module, scope, head)
+            return self._kept(owner, rest, depth) if owner is not None else self._option(ref.name.rpartition(".")[2])
+        bound = binding_scope(module.facts, scope, head)
+        if bound is None or module.facts.scopes[bound].kind != FUNCTION:
+            return self._option(head)
+        definition = module.definition(bound)
+        flow = self._project.flow(definition)
+        found = []
+        for origin in flow.origins(ref) if bound == scope else flow.definitions(head):
+            if origin.kind == "parameter":
+                found.append(self._parameter(definition, head, depth))
+            elif origin.kind == "assign" and origin.value is not None and not origin.path:
+                found.append(self._value(module, bound, origin.value, depth - 1))
+            else:
+                found.append(Workers(open=True))
+        return _all(found) if found else Workers(open=True)
+
+    def _kept(self, owner: str, attribute: str, depth: int) -> Workers:
+        """``self.num_workers``; ``self.hparams.num_workers`` is a parameter of ``__init__``."""
+        first, _, last = attribute.rpartition(".")
+        for base in self._project.mro(owner):
+            definition = self._project.definition(base) if ":" in base else None
+            if definition is None:
+                continue
+            bindings = self._attributes.bindings(definition).get(attribute, ())
+            if bindings:
+                return _all(
+                    Workers(open=True)
+                    if one.value is None
+                    else self._value(definition.module, one.scope, one.value, depth - 1)
+                    for one in bindings
+                )
+            init = self._project.definition(f"{base}.__init__")
+            if first in ("hparams", "_hparams") and init is not None:
+                return self._parameter(init, last, depth)
+        return self._option(last)
+
+    def _parameter(self, definition: Definition, name: str, depth: int) -> Workers:
+        declared = next((one for one in definition.scope.parameters if one.name == name), None)
+        if declared is None:
+            return self._option(name)
+        found = []
+        spellings = self._callers.spellings(definition)
+        sites = [site for site in self._callers.of(definition) or () if not site.module.is_test]
+        for site in sites:
+            value = given(site, definition, name, spellings)
+            if value is not None and value is not UNKNOWN:
+                found.append(self._value(site.module, site.scope, value, depth - 1))
+            elif value is UNKNOWN:
+                found.append(self._option(name, missing=True))
+        if declared.default is not None:
+            found.append(self._value(definition.module, definition.scope.parent, declared.default, depth - 1))
+        if not sites:
+            found.append(self._option(name, missing=True))  # a configuration may build it: _target_, LightningCLI
+        together = _all(found)
+        return together if together.numbers else Workers(open=True)
+
+    def _option(self, name: str, missing: bool = False) -> Workers:
+        """What the command line, a configuration class and the configuration files say of an option."""
+        known = self._options.get(name)
+        if known is None:
+            known = self._options[name] = _all(self._declared(name))
+        return known if known.numbers or known.open or missing else Workers(open=True)
+
+    def _declared(self, name: str) -> Iterator[Workers]:
+        for config in self._project.repository.configs:
+            for leaf in config.leaves:
+                if leaf.keys and leaf.keys[-1] == name and isinstance(leaf.value, int):
+                    yield _number(leaf.value)
+        for command in self._project.repository.commands:
+            for word, following in zip(command.words, (*command.words[1:], ""), strict=True):
+                flag, _, text = word.lstrip("-").partition("=")
+                text = text or following
+                if flag.rpartition(".")[2].replace("-", "_") == name and text.isdigit():
+                    yield _number(int(text))
+        for module in self._project.modules.values():
+            if not module.is_test and not {name, "add_argument", "option"}.isdisjoint(module.facts.mentions):
+                yield from self._declared_in(module, name)
+
+    def _declared_in(self, module: Module, name: str) -> Iterator[Workers]:
+        for index, scope in enumerate(module.facts.scopes):
+            for stmt in statements(module.body(index)):
+                field = stmt.value if isinstance(stmt, Annotate) and scope.kind == CLASS else None
+                if field is not None and isinstance(stmt, Annotate) and getattr(stmt.target, "name", "") == name:
+                    yield self._default(module, index, field)
+                for expr in expressions(stmt, module.facts.scopes):
+                    for node in walk(expr):
+                        if isinstance(node, Call) and _declares(node, name):
+                            default = _known(argument(node, "default"))
+                            yield Workers() if default is None else self._default(module, index, default)
+                        elif isinstance(node, Build) and node.kind == "dict":
+                            for key, value in zip(node.keys, node.items, strict=True):
+                                if isinstance(key, Const) and key.value == name:
+                                    yield self._default(module, index, value)
+
+    def _default(self, module: Module, scope: int, value: Expr) -> Workers:
+        if isinstance(value, Call):
+            inner = argument(value, "default", 0)
+            value = value if inner is None or inner is UNKNOWN else inner
+        constant = module.constant(scope, value)
+        return Workers(open=True) if constant is UNKNOWN else _number(constant)
+
+    def _spread(self, module: Module, scope: int, call: Call) -> Workers:
+        """``DataLoader(data, **options)``: dictionaries in the same function, or the class's, that name the workers."""
+        spread = [one.value for one in call.keywords if one.name is None]
+        names = [one.name.partition(".")[0] for one in spread if isinstance(one, Ref)]
+        facts = module.facts
+        places = [scope]
+        for name in names:
+            bound = binding_scope(facts, scope, name)
+            if bound is not None and bound not in places:
+                places.append(bound)
+            if bound is not None and facts.scopes[bound].bindings.get(name) == PARAMETER and name in ("self", "cls"):
+                parent = facts.scopes[bound].parent
+                places += [index for index, one in enumerate(facts.scopes) if one.parent == parent and index != bound]
+        found = [
+            self._value(module, place, value, _DEEPEST - 1)
+            for place in places
+            for stmt in statements(module.body(place))
+            for expr in expressions(stmt, facts.scopes)
+            for node in walk(expr)
+            for value in _workers_in(node)
+        ]
+        return _all(found)
+
+
+def _workers_in(node: Expr) -> Iterator[Expr]:
+    """The value of ``num_workers`` in a dictionary."""
+    if isinstance(node, Build) and node.kind == "dict":
+        for key, value in zip(node.keys, node.items, strict=True):
+            if isinstance(key, Const) and key.value == WORKERS:
+                yield value
+    elif isinstance(node, Call) and isinstance(node.function, (Ref, Attribute)):
+        last = node.function.name.rpartition(".")[2]
+        if last in ("dict", "update"):
+            yield from (keyword.value for keyword in node.keywords if keyword.name == WORKERS)
+
+
+def _declares(call: Call, name: str) -> bool:
+    last = call.function.name.rpartition(".")[2] if isinstance(call.function, (Ref, Attribute)) else ""
+    if last not in ("add_argument", "option", "add_option"):
+        return False
+    dest = _known(argument(call, "dest"))
+    if isinstance(dest, Const):
+        return dest.value == name
+    words = [arg.value for arg in call.args if isinstance(arg, Const) and isinstance(arg.value, str)]
+    return any(word.startswith("--") and word.lstrip("-").replace("-", "_") == name for word in words)
+
+
+def _number(value: object) -> Workers:
+    return Workers(frozenset({value})) if type(value) is int else Workers(open=value is not None)
+
+
+def _all(found: Iterable[Workers]) -> Workers:
+    found = list(found)
+    return Workers(frozenset().union(*(one.numbers for one in found)), any(one.open for one in found))
+
+
+def _known(value: Expr | Unknown | None) -> Expr | None:
+    return None if value is UNKNOWN else value
+
+
+def _origin_call(module: Module, scope: int, value: Expr | None) -> Call | None:
+    if isinstance(value, Ref) and "." not in value.name:
+        origins = module.project.flow(module.definition(scope)).origins(value)
+        value = origins[0].value if len(origins) == 1 and not origins[0].path else None
+    return value if isinstance(value, Call) else None

@@ -1,0 +1,223 @@
+"""What the must-analysis sees of one function: its events and calls, in the order and under the conditions they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mldebt.facts.schema import Call, Imports
+
+from .events import Draws
+from .guards import Guard
+
+if TYPE_CHECKING:
+    from mldebt.module import Module
+    from mldebt.project.definitions import Definition
+
+RETURN, STOP, BREAK, CONTINUE = "return", "stop", "break", "continue"
+FOR, WHILE, ENDLESS = "for", "while", "endless"
+NOW, LATER, WORKER = "now", "later", "worker"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """One body to analyse: scope ``index`` of ``path``; for methods the class of the object, as far as it is known.
+
+    ``main``: a module run as a script; imported, its ``if __name__ == "__main__":`` does not run.
+    """
+
+    path: str
+    index: int
+    owner: str = ""
+    main: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where something happens."""
+
+    module: Module
+    fact: Call | Imports
+    name: str
+
+    @property
+    def position(self) -> tuple[str, int, int]:
+        return self.module.path, self.fact.line, self.fact.column
+
+
+@dataclass(frozen=True, slots=True)
+class SeedOp:
+    """A call that seeds."""
+
+    libraries: tuple[str, ...]
+    site: Site
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOp:
+    """The state from before is back: what this function seeded so far is gone."""
+
+    libraries: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DrawOp:
+    """``owner``: a parameter of this function that owns the draw unless it is None."""
+
+    draw: Draws
+    site: Site
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """``offset``: how many parameters the receiver fills; None when the arguments are not this call's."""
+
+    key: Key
+    definition: Definition
+    offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallOp:
+    """A call into the project.
+
+    Args:
+        site: The call.
+        scope: The scope it is evaluated in, for its arguments.
+        alternatives: Groups of callees of which one runs; the callees of a group run in turn.
+        sure: Whether one of the alternatives certainly runs; if not, more overrides may exist.
+        when: NOW, LATER (somebody keeps the function) or WORKER (worker processes of a data loader run it).
+    """
+
+    site: Site
+    scope: int
+    alternatives: tuple[tuple[Callee, ...], ...]
+    sure: bool = True
+    when: str = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOp:
+    """A module body imports others: of those that did not run yet, the bodies run here."""
+
+    site: Site
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BranchOp:
+    """``if``."""
+
+    guard: Guard
+    then: Block
+    orelse: Block
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceOp:
+    """Arms of which one runs; ``falls``: or none."""
+
+    arms: tuple[Block, ...]
+    falls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoopOp:
+    """FOR, WHILE or ENDLESS (``while True``)."""
+
+    kind: str
+    body: Block
+    orelse: Block
+
+
+@dataclass(frozen=True, slots=True)
+class TryOp:
+    """Each handler with whether it only stands for what cannot be imported here, or for the user's interrupt."""
+
+    body: Block
+    handlers: tuple[tuple[Block, bool], ...]
+    orelse: Block
+    final: Block
+
+
+@dataclass(frozen=True, slots=True)
+class WithOp:
+    """``managers``: the project's context managers; ``scoped``: libraries whose state is put back at the end.
+
+    ``exits``: methods that run at the end.
+    """
+
+    managers: tuple[CallOp, ...]
+    scoped: tuple[str, ...]
+    exits: tuple[Key, ...]
+    body: Block
+
+
+@dataclass(frozen=True, slots=True)
+class ExitOp:
+    """RETURN, STOP (an exception, the end of the process), BREAK or CONTINUE."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class YieldOp:
+    """The body hands over a value, or control to a ``with`` block."""
+
+
+Op = SeedOp | RestoreOp | DrawOp | CallOp | ImportOp | BranchOp | ChoiceOp | LoopOp | TryOp | WithOp | ExitOp | YieldOp
+Block = tuple[Op, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One body. ``wrappers``: what its decorators run around it; ``manager``: a generator made a context manager."""
+
+    key: Key
+    block: Block
+    wrappers: tuple[Key, ...] = ()
+    manager: bool = False
+
+    def callees(self) -> Iterator[Key]:
+        """Every body this one may run, in order; the same one again wherever it is called again."""
+        yield from self.wrappers
+        for op in _ops(self.block):
+            if isinstance(op, CallOp):
+                yield from (callee.key for group in op.alternatives for callee in group)
+            elif isinstance(op, WithOp):
+                yield from op.exits
+
+    def libraries(self) -> Iterator[str]:
+        """Libraries the body itself draws from."""
+        return (op.draw.library for op in _ops(self.block) if isinstance(op, DrawOp))
+
+
+def blocks(op: Op) -> tuple[Block, ...]:
+    """The blocks inside an operation."""
+    if isinstance(op, BranchOp):
+        return (op.then, op.orelse)
+    if isinstance(op, ChoiceOp):
+        return op.arms
+    if isinstance(op, LoopOp):
+        return (op.body, op.orelse)
+    if isinstance(op, TryOp):
+        return (op.body, *[block for block, _ in op.handlers], op.orelse, op.final)
+    if isinstance(op, WithOp):
+        return (tuple(op.managers), op.body)
+    return ()
+
+
+def _ops(block: Sequence[Op]) -> Iterator[Op]:
+    """Every operation of a block and of the blocks in it."""
+    stack = [iter(block)]
+    while stack:
+        for op in stack[-1]:
+            yield op
+            inner = blocks(op)
+            if inner:
+                stack.extend(iter(one) for one in reversed(inner))
+                break
+        else:
+            stack.pop()

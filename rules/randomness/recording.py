@@ -1,0 +1,116 @@
+"""Writes a body's summary while its program runs: what it draws, seeds, loads and trains, against the state there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from .events import LOADED
+from .guards import ANY
+from .knowledge import CONSTRUCTOR, DRAW, HEAD, INIT
+from .programs import DrawOp, SeedOp, Site
+from .states import CERTAIN, WANTED, Drawn, Path, Pending, State, Summary, nearest
+
+_EAGER = frozenset({DRAW, INIT, HEAD})
+
+
+class Recorder:
+    """The summary of one body in the making."""
+
+    def __init__(self) -> None:
+        self.result = Summary()
+        self.prefix: tuple[Site, ...] = ()  # the import that runs the current statements
+        self.absent: list[str] = []  # the options that were not given in the arms around
+        self.flags: list[str] = []  # the parameters that are true in the arms around
+
+    def through(self, path: Path, site: Site | None = None) -> Path:
+        return Path(path.event, path.site, (*self.prefix, *([site] if site else []), *path.hops))
+
+    # Seeds and checkpoints.
+
+    def seeds(self, op: SeedOp, state: State) -> State:
+        for library in op.libraries:
+            if library == LOADED:
+                state = replace(state.seed(LOADED), pending={})
+            else:
+                path = self.through(Path("seed", op.site))
+                state = self.note_seed(state, library, path).seed(library)
+        return state
+
+    def note_seed(self, state: State, library: str, path: Path) -> State:
+        """A seed on this way: too late for what was drawn before it."""
+        may = self.result.may
+        may[library] = nearest([path, may[library]]) if library in may else path
+        for drawn in sorted(state.drawn):
+            if drawn[0] == library and drawn in self.result.exposed:
+                self.note_late(drawn, self.result.exposed[drawn], path)
+        pending = {
+            drawn: Pending(one.draw, path) if drawn[0] == library and one.seed is None else one
+            for drawn, one in state.pending.items()
+        }
+        return replace(state, pending=pending)
+
+    def note_late(self, drawn: Drawn, draw: Path, seed: Path) -> None:
+        held = self.result.late.get(drawn)
+        if held is None or (draw.order, seed.order) < (held[0].order, held[1].order):
+            self.result.late[drawn] = (draw, seed)
+
+    # Draws.
+
+    def draws(self, op: DrawOp, state: State) -> State:
+        path = self.through(Path(op.draw, op.site))
+        drawn = (op.draw.library, op.draw.kind)
+        if op.draw.library == LOADED:
+            return self.trains(state, drawn, path)
+        return self.owned(state, op.owner, drawn, path) if op.owner else self.draw(state, drawn, path)
+
+    def trains(self, state: State, drawn: Drawn, path: Path) -> State:
+        """Parameters are updated: those that were drawn and not replaced until now matter."""
+        if not _is_seeded(state, drawn):
+            self._expose(drawn, path)
+        return self.use(state)
+
+    def use(self, state: State) -> State:
+        for drawn, one in sorted(state.pending.items(), key=lambda item: item[0]):
+            self._expose(drawn, one.draw)
+            if one.seed is not None:
+                self.note_late(drawn, one.draw, one.seed)
+        return replace(state, pending={}, drawn=state.drawn | state.pending.keys())
+
+    def draw(self, state: State, drawn: Drawn, path: Path) -> State:
+        if _is_seeded(state, drawn):
+            if drawn[1] == INIT:
+                self.result.covered |= {path.site.position}
+            return state
+        condition = None if drawn[1] == CONSTRUCTOR else state.condition(drawn[0])
+        owner = condition or (self.absent[-1] if self.absent else "")
+        if owner:
+            return self.owned(state, owner, drawn, path)
+        if self.flags:
+            return self.owned(state, f"{WANTED}{self.flags[-1]}", drawn, path)
+        if drawn[1] == INIT:
+            return state.wait(drawn, Pending(path))
+        self._expose(drawn, path)
+        return replace(state, drawn=state.drawn | {drawn}) if drawn[1] in _EAGER else state
+
+    def owned(self, state: State, owner: str, drawn: Drawn, path: Path) -> State:
+        """A draw that only happens unseeded if the caller gives nothing for ``owner``."""
+        if owner != ANY and owner not in state.given and not _is_seeded(state, drawn):
+            held = self.result.params.setdefault(owner, {})
+            held[drawn] = nearest([path, held[drawn]]) if drawn in held else path
+        return state
+
+    def _expose(self, drawn: Drawn, path: Path) -> None:
+        exposed = self.result.exposed
+        exposed[drawn] = nearest([path, exposed[drawn]]) if drawn in exposed else path
+
+    def ends(self, pending: Mapping[Drawn, Pending]) -> None:
+        """A normal end: what waits here waits in the caller."""
+        for drawn, one in pending.items():
+            held = self.result.pending.get(drawn)
+            self.result.pending[drawn] = one if held is None else min(held, one, key=lambda each: each.order)
+
+
+def _is_seeded(state: State, drawn: Drawn) -> bool:
+    """Whether nothing is wrong with a draw here. No global seed controls a generator object of its own."""
+    return drawn[1] != CONSTRUCTOR and state.condition(drawn[0]) in (CERTAIN, ANY)

@@ -1,0 +1,220 @@
+"""Seeding (F9): what each entry seeds and draws, in which order, and through which calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mldebt.facts.schema import Imports
+from mldebt.rule import Analysis
+
+from .events import EVERY, LOADED
+from .guards import ANY
+from .knowledge import CONSTRUCTOR, DRAW, HEAD, INIT, LAYER, LAZY
+from .programs import Callee, CallOp, ImportOp, Key, Op, Program, Site
+from .states import CERTAIN, Conditions, Drawn, Path, Summary
+from .summaries import Summaries
+
+if TYPE_CHECKING:
+    from mldebt.module import Module
+    from mldebt.project.definitions import Definition
+    from mldebt.project.entries import Entry
+    from mldebt.project.project import Project
+
+JUDGED = frozenset({"train", "tune", "split", "eval", "preprocess"})  # roles whose draws need control
+LIBRARIES = ("python", "numpy", "torch", "tensorflow")
+_RANKS = {DRAW: 0, CONSTRUCTOR: 1, LAZY: 2, INIT: 3, LAYER: 4, HEAD: 5}
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A draw and the seed of its library that comes after it."""
+
+    draw: Path
+    seed: Path
+
+
+@dataclass(frozen=True)
+class EntrySeeding:
+    """One entry's randomness.
+
+    Args:
+        seeded: Libraries seeded whenever the entry ends normally: "" certainly, "?" if an option asks for it.
+        seeds: Nearest seed of each library on any way through the entry.
+        exposed: Unseeded draws of each library that is not seeded too late either (MLD401, MLD403): the nearest of each
+            kind, the nearest of all first.
+        late: Nearest draw of each library that is seeded afterwards (MLD402).
+    """
+
+    seeded: Conditions
+    seeds: Mapping[str, Path]
+    exposed: Mapping[str, tuple[Path, ...]]
+    late: Mapping[str, Late]
+
+
+class Seeding(Analysis):
+    """``project[Seeding].of(entry)``; see DESIGN 8. ``summaries`` answers for single functions."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        self.summaries = Summaries(project)
+        self._known: dict[str, EntrySeeding] = {}
+
+    def entries(self) -> Iterator[Entry]:
+        """The entries whose draws are judged: no tests, no services, and a role that makes results."""
+        for entry in self.project.entries:
+            module = entry.definition.module
+            roles = self.project.roles(entry)
+            if not entry.is_test and module.role == "project" and roles & JUDGED and "serve" not in roles:
+                yield entry
+
+    def of(self, entry: Entry) -> EntrySeeding:
+        key = entry.definition.name
+        known = self._known.get(key)
+        if known is None:
+            if not self._known:
+                self._limit()
+            summary = self.summaries.run(self._program(entry))
+            known = self._known[key] = self._judged(entry, summary)
+        return known
+
+    def exposed(self, entry: Entry) -> Mapping[str, tuple[Path, ...]]:
+        return self.of(entry).exposed
+
+    def late(self, entry: Entry) -> Mapping[str, Late]:
+        return self.of(entry).late
+
+    def describe_entry(self, entry: Entry) -> Sequence[tuple[str, str]]:
+        """What ``mldebt entries`` shows of an entry: libraries it seeds, and libraries it draws from."""
+        found = self.of(entry)
+        seeds = [
+            library
+            if found.seeded.get(library) == CERTAIN
+            else f"{library} ({'opt-in' if library in found.seeded else 'sometimes'})"
+            for library in LIBRARIES
+            if library in found.seeds
+        ]
+        if EVERY in found.seeds:
+            seeds.append("what an outside function seeds")
+        drawn = frozenset(self._drawn(entry))
+        draws = [library for library in LIBRARIES if library in drawn]
+        return [(label, ", ".join(values)) for label, values in (("seeds", seeds), ("draws", draws)) if values]
+
+    def _limit(self) -> None:
+        """Find what matters for all judged entries together, before the first of them is run."""
+        modules, imports = self.project.modules, self.project.imports
+        roots: dict[str, Definition] = {}
+        for entry in self.entries():
+            bodies = [modules[path].definition(0) for path in imports.order(entry.definition.module.path)]
+            roots.update((definition.name, definition) for definition in (*entry.starts, *bodies))
+        self.summaries.calls.relevant.limit(roots.values())
+
+    # An entry as a program.
+
+    def _program(self, entry: Entry) -> Program:
+        module = entry.definition.module
+        main = entry.definition.is_module
+        body = self.summaries.program(Key(module.path, 0, main=main))
+        ops: list[Op] = [*self._packages(module), *body.block]
+        for definition in entry.starts:
+            if not definition.is_module:
+                parent = definition.parent
+                owner = parent.name if parent is not None and parent.is_class else ""
+                ops.append(_start(module, definition, Key(module.path, definition.index, owner)))
+        return Program(Key(module.path, -1, entry.name, main), tuple(ops))
+
+    def _packages(self, module: Module) -> Iterator[Op]:
+        """The packages a module is in: importing or running it with ``-m`` runs their bodies first."""
+        folders = module.path.split("/")[:-1]
+        for count in range(1, len(folders) + 1):
+            path = "/".join([*folders[:count], "__init__.py"])
+            if path in self.project.modules and path != module.path:
+                yield ImportOp(Site(module, Imports(1, 0, 1, 0, 0), f"import of {'.'.join(folders[:count])}"), (path,))
+
+    # From a summary to what the rules ask.
+
+    def _judged(self, entry: Entry, summary: Summary) -> EntrySeeding:
+        trains = "train" in self.project.roles(entry)
+        for drawn, one in summary.pending.items():  # trained by something mldebt does not see
+            if one.seed is None:
+                summary.exposed.setdefault(drawn, one.draw)
+        counts = _Counts(trains, summary)
+        late = self._late(summary, counts)
+        exposed: dict[str, tuple[Path, ...]] = {}
+        for library in LIBRARIES:
+            found = {
+                drawn: path for drawn, path in summary.exposed.items() if drawn[0] == library and counts.exposed(drawn)
+            }
+            if found and (library not in late or all(drawn[1] == CONSTRUCTOR for drawn in found)):
+                exposed[library] = tuple(_from_entry(path) for _, path in sorted(found.items(), key=_preferred))
+        gen = {
+            library: condition if condition == CERTAIN else ANY for library, condition in (summary.gen or {}).items()
+        }
+        seeds = {library: _from_entry(path) for library, path in summary.may.items() if library != LOADED}
+        return EntrySeeding(gen, seeds, exposed, late)
+
+    def _late(self, summary: Summary, counts: _Counts) -> dict[str, Late]:
+        found: dict[str, Late] = {}
+        for library in LIBRARIES:
+            # A model that is built again after the seed was only looked at before it.
+            pairs = {
+                drawn: pair
+                for drawn, pair in summary.late.items()
+                if drawn[0] == library and counts.late(drawn) and pair[0].site.position not in summary.covered
+            }
+            if pairs:
+                draw, seed = min(pairs.items(), key=lambda item: _preferred((item[0], item[1][0])))[1]
+                found[library] = Late(_from_entry(draw), _from_entry(seed))
+        return found
+
+    def _drawn(self, entry: Entry) -> Iterator[str]:
+        """Libraries drawn from anywhere below an entry, seeded or not."""
+        program = self._program(entry)
+        yield from program.libraries()
+        pending = list(program.callees())
+        seen = set(pending)
+        while pending:
+            program = self.summaries.program(pending.pop())
+            yield from program.libraries()
+            fresh = [key for key in program.callees() if key not in seen]
+            seen.update(fresh)
+            pending += fresh
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Which draws of an entry count."""
+
+    trains: bool
+    summary: Summary
+
+    def exposed(self, drawn: Drawn) -> bool:
+        library, kind = drawn
+        if EVERY in self.summary.may or (kind in (LAZY, LAYER) and library in self.summary.may):
+            return False
+        return kind != HEAD and self._matters(kind)
+
+    def late(self, drawn: Drawn) -> bool:
+        return self._matters(drawn[1])
+
+    def _matters(self, kind: str) -> bool:
+        """Initial parameters matter where they are trained."""
+        return self.trains or kind not in (INIT, LAYER, HEAD)
+
+
+def _start(module: Module, definition: Definition, key: Key) -> CallOp:
+    line = definition.scope.line
+    return CallOp(Site(module, Imports(line, 0, line, 0, 0), ""), 0, ((Callee(key, definition, None),),))
+
+
+def _preferred(item: tuple[Drawn, Path]) -> tuple[object, ...]:
+    (_, kind), path = item
+    return (_RANKS[kind] >= _RANKS[LAYER], len(path.hops), _RANKS[kind], path.order)
+
+
+def _from_entry(path: Path) -> Path:
+    """Without the step into the entry itself."""
+    first = path.hops[0] if path.hops else None
+    own = first is not None and isinstance(first.fact, Imports) and not first.name.startswith("import")
+    return Path(path.event, path.site, path.hops[1:]) if own else path

@@ -1,0 +1,181 @@
+"""The values of the must-analysis: what is certainly seeded, and paths to draws and seeds.
+
+Seeded libraries carry a condition, in a chain from weak to strong: a parameter's name (seeded if the caller gives it),
+``"?"`` (an option of the program decides: opt-in), ``""`` (certain).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from .events import EVERY, Draws
+from .guards import ANY
+from .programs import Site
+
+CERTAIN = ""
+WANTED = "+"  # before a parameter: a draw that happens only if the caller gives something true for it
+Conditions = Mapping[str, str]
+Drawn = tuple[str, str]  # library, kind
+
+
+def weaker(one: str, other: str) -> str:
+    return min(one, other, key=_strength)
+
+
+def stronger(one: str, other: str) -> str:
+    return max(one, other, key=_strength)
+
+
+def _strength(condition: str) -> tuple[int, str]:
+    return (2 if condition == CERTAIN else 1 if condition == ANY else 0), condition
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The way from a body to an event: the calls, outermost first, and the event's own place."""
+
+    event: Draws | str
+    site: Site
+    hops: tuple[Site, ...] = ()
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """Nearest first; then by place, so that nothing depends on who was looked at first."""
+        return len(self.hops), self.site.position, tuple(hop.position for hop in self.hops), str(self.event)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Initial parameters drawn unseeded and neither trained nor replaced yet; ``seed``: what seeded after the draw."""
+
+    draw: Path
+    seed: Path | None = None
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        return self.seed is not None, self.draw.order, self.seed.order if self.seed is not None else ()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What holds at one point of a body on every way there.
+
+    Args:
+        seeded: Libraries seeded in this body so far, with their conditions.
+        held: (condition text, library): seeded whenever that plain condition held.
+        drawn: What some way here drew unseeded.
+        pending: Initial parameters that wait for a checkpoint or for training.
+        given: Parameters that are not None on any way here.
+    """
+
+    seeded: Conditions = field(default_factory=dict)
+    held: frozenset[tuple[str, str]] = frozenset()
+    drawn: frozenset[Drawn] = frozenset()
+    pending: Mapping[Drawn, Pending] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
+
+    def condition(self, library: str) -> str | None:
+        """On what condition a library is seeded here; None: it is not."""
+        found = [self.seeded[one] for one in (library, EVERY) if one in self.seeded]
+        return max(found, key=_strength, default=None)
+
+    def seed(self, library: str, condition: str = CERTAIN) -> State:
+        held = self.seeded.get(library)
+        if held is not None and weaker(held, condition) == condition:
+            return self
+        return replace(self, seeded={**self.seeded, library: condition})
+
+    def without(self, libraries: Iterable[str]) -> State:
+        gone = frozenset(libraries)
+        return replace(self, seeded={library: one for library, one in self.seeded.items() if library not in gone})
+
+    def wait(self, drawn: Drawn, one: Pending) -> State:
+        return replace(self, pending=_waiting(self.pending, {drawn: one}))
+
+    def under(self, text: str) -> State:
+        """The state inside an arm whose condition was met before."""
+        state = self
+        for held, library in sorted(self.held):
+            if held == text:
+                state = state.seed(library)
+        return state
+
+
+def meet(states: Iterable[State | None]) -> State | None:
+    """What holds whichever way control came; None (nothing gets here) is neutral."""
+    result: State | None = None
+    for state in states:
+        if state is None or result is None:
+            result = result if state is None else state
+            continue
+        both = result.seeded.keys() & state.seeded.keys()
+        result = State(
+            {library: weaker(result.seeded[library], state.seeded[library]) for library in sorted(both)},
+            result.held & state.held,
+            result.drawn | state.drawn,
+            _waiting(result.pending, state.pending),
+            result.given & state.given,
+        )
+    return result
+
+
+def _waiting(one: Mapping[Drawn, Pending], other: Mapping[Drawn, Pending]) -> dict[Drawn, Pending]:
+    both = dict(one)
+    for drawn, pending in other.items():
+        both[drawn] = min(both[drawn], pending, key=lambda each: each.order) if drawn in both else pending
+    return both
+
+
+def join(one: State, other: State) -> State:
+    """What holds on either way: for conditions that do not count as a choice."""
+    seeded = dict(one.seeded)
+    for library, condition in other.seeded.items():
+        seeded[library] = stronger(seeded[library], condition) if library in seeded else condition
+    waiting = _waiting(one.pending, other.pending)
+    return State(seeded, one.held | other.held, one.drawn | other.drawn, waiting, one.given & other.given)
+
+
+def left(exits: Sequence[tuple[State, str]]) -> Conditions | None:
+    """What is seeded on all normal exits; an exit taken only without the option weakens, it does not undo."""
+    state = meet(state for state, condition in exits if condition == CERTAIN)
+    if state is None:
+        state = meet(state for state, _ in exits)
+        return None if state is None else state.seeded
+    seeded = dict(state.seeded)
+    for early, condition in exits:
+        for library in seeded if condition != CERTAIN else ():
+            if library not in early.seeded:
+                seeded[library] = weaker(seeded[library], condition)
+    return seeded
+
+
+def nearest(paths: Iterable[Path]) -> Path:
+    return min(paths, key=lambda path: path.order)
+
+
+@dataclass(slots=True)
+class Summary:
+    """What one body does, whatever the caller's state.
+
+    Args:
+        gen: Seeded on every normal exit, with conditions; None: it has no normal exit.
+        yields: The same where it first yields, for context managers.
+        exposed: Nearest draw by library and kind that nothing in here dominates.
+        params: The same, owned by a parameter: exposed where the caller gives None; behind WANTED the other way round.
+        pending: Initial parameters that wait at some normal end.
+        late: Draws that a seed of their library follows, with that seed.
+        may: Nearest seed of each library on any way.
+        restores: Libraries whose state it puts back.
+        covered: Places of initial parameters that are drawn under a seed, on this way at least.
+    """
+
+    gen: Conditions | None = None
+    yields: Conditions | None = None
+    exposed: dict[Drawn, Path] = field(default_factory=dict)
+    params: dict[str, dict[Drawn, Path]] = field(default_factory=dict)
+    pending: dict[Drawn, Pending] = field(default_factory=dict)
+    late: dict[Drawn, tuple[Path, Path]] = field(default_factory=dict)
+    may: dict[str, Path] = field(default_factory=dict)
+    restores: frozenset[str] = frozenset()
+    covered: frozenset[tuple[str, int, int]] = frozenset()
