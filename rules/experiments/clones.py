@@ -16,6 +16,7 @@ from mldebt.rule import Analysis
 SHINGLE = 8  # tokens; the thresholds of catalogue 4.3 were measured with this length
 _EXACT_LINES = 4000  # beyond, difflib skips frequent lines: quadratic otherwise
 _SHARED_LINES = 8  # distinct lines two copies have in common at least
+_SHARED_PART = 0.25  # of the smaller file's; half of the 8-grams are hardly ever spread over fewer
 _SHORT_LINE = 8  # characters; ``return x`` and brackets are in every file
 _LONGEST = 1 << 20  # characters; a larger file is data
 
@@ -140,12 +141,13 @@ class Clones(Analysis):
         return known
 
     def may_share(self, first: str, second: str, share: float) -> bool:
-        """Whether two files can be copies at all: by their identifiers, known without reading them, then by equal lines."""
+        """Whether two files can be copies at all: by identifiers, known without reading, then by equal lines."""
         ours, theirs = (frozenset(self.project.modules[path].facts.mentions) for path in (first, second))
         smaller = min(len(ours), len(theirs))
         if not smaller or len(ours & theirs) < share * smaller:
             return False
-        return len(self._lines(first) & self._lines(second)) >= _SHARED_LINES
+        ours, theirs = self._lines(first), self._lines(second)
+        return len(ours & theirs) >= max(_SHARED_LINES, _SHARED_PART * min(len(ours), len(theirs)))
 
     def _lines(self, path: str) -> frozenset[str]:
         """The distinct lines of a file that say something."""

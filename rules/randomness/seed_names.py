@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mldebt.facts.schema import ASSIGNED, FUNCTION, IMPORTED, PARAMETER, Const
+from mldebt.facts.schema import ASSIGNED, FUNCTION, IMPORTED, PARAMETER, Call, Const, For, Ref, While
+from mldebt.facts.walk import statements
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -21,6 +22,23 @@ _HOLDERS = frozenset({"args", "cfg", "config", "conf", "opt", "opts", "hparams",
 def seed_name(module: Module, scope: int, line: int) -> str | None:
     """An integer seed in scope at ``line``: a parameter, a variable bound before, a module constant, ``args.seed``."""
     return next(_names(module, scope, line), None)
+
+
+def repetition(module: Module, scope: int, line: int) -> tuple[bool, str | None]:
+    """Whether a line is in a loop, and the variable that counts its rounds."""
+    loops = [
+        stmt
+        for stmt in statements(module.body(scope))
+        if isinstance(stmt, (For, While)) and stmt.line < line <= stmt.end_line
+    ]
+    if not loops:
+        return False, None
+    loop = loops[-1]
+    if isinstance(loop, For) and isinstance(loop.iterable, Call) and isinstance(loop.target, Ref):
+        function = loop.iterable.function
+        if isinstance(function, Ref) and function.name == "range" and loop.target.name.strip("_"):
+            return True, loop.target.name
+    return True, None
 
 
 def _names(module: Module, scope: int, line: int) -> Iterator[str]:

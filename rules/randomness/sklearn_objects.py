@@ -114,6 +114,20 @@ class Configured:
             for node in walk(expr)
         )
 
+    def is_never_read(self) -> bool:
+        """``forest = RandomForestClassifier()`` and no more of it: never fitted."""
+        stmt = self.site.statement
+        if not self.row.is_class or not isinstance(stmt, Assign) or stmt.value is not self.site.call:
+            return False
+        target = stmt.targets[0]
+        if len(stmt.targets) != 1 or not isinstance(target, Ref) or "." in target.name:
+            return False
+        if self.site.scope == 0 and self.module.project.imports.importers(self.module):
+            return False
+        name = target.name
+        heads = {chain.partition(".")[0] for scope in self.module.facts.scopes for chain in scope.uses}
+        return name not in heads and name not in (self.module.facts.exports or ())
+
     def is_other_way(self) -> bool:
         """``if seed is None: resample(x) else: resample(x, random_state=seed)``: somebody chose to go without."""
         return any(

@@ -14,7 +14,7 @@ from mldebt.rule import Alone, Bad, Good, Problem, Rule
 
 from .given_seeds import GivenSeeds
 from .late_random_state import LateRandomState
-from .seed_names import seed_name
+from .seed_names import repetition, seed_name
 from .seeded_paths import SeededPaths
 from .sklearn_objects import OWNER, SPLITTER, Configured, SklearnCalls, SklearnRow
 
@@ -333,6 +333,7 @@ class UnseededSklearnObject(Rule[cst.Call]):
         if (
             found.is_only_asked()
             or found.is_other_way()
+            or found.is_never_read()
             or found.is_part(project[SklearnCalls].rows)
             or (found.partial and found.is_given_later())
         ):
@@ -357,7 +358,9 @@ class UnseededSklearnObject(Rule[cst.Call]):
         if found is None:
             return None
         given = found.owner
-        seed = seed_name(module, found.site.scope, found.site.statement.line) or "0"
+        seed = _seed(found)
+        if seed is None:
+            return None
         if given is None:
             edit = _added(module, found.site, seed)
         else:
@@ -376,6 +379,16 @@ def _configured(module: Module, span: Span) -> Configured | None:
 
 def _is_nothing(found: Configured, given: Expr) -> bool:
     return found.module.project[GivenSeeds].is_nothing(found.module, found.site.scope, given)
+
+
+def _seed(found: Configured) -> str | None:
+    """What to pass: a split that is repeated takes the number of the repetition, and others a seed in scope, else 0."""
+    module, site = found.module, found.site
+    if found.row.kind == SPLITTER and not found.row.is_class:
+        repeated, counter = repetition(module, site.scope, site.call.line)
+        if repeated:
+            return counter
+    return seed_name(module, site.scope, site.statement.line) or "0"
 
 
 def _callers(found: Configured, given: Expr) -> Iterator[Related]:

@@ -334,3 +334,22 @@ def test_every_caller_seeds_first(found: Found) -> None:
 
     assert [one.severity for one in found(code.replace("{first}", "np.random.seed(2)"))] == [Severity.INFO]
     assert [one.severity for one in found(code.replace("{first}", "print()"))] == [Severity.MINOR]
+
+
+def test_a_repeated_split_is_seeded_by_its_round(scanned: Scanned) -> None:
+    code = """
+        from sklearn.model_selection import train_test_split
+
+        for turn in range(9):
+            train, test = train_test_split([1, 2, 3])
+        """
+
+    outcome = scanned({"train.py": code}, UnseededSklearnObject, fix=True, unsafe=True)
+
+    (_, text) = outcome.changes["train.py"]
+    assert "train_test_split([1, 2, 3], random_state=turn)" in text
+
+
+def test_an_estimator_nobody_reads_is_never_fitted(found: Found) -> None:
+    assert found("from sklearn.cluster import KMeans\n\nmodel = KMeans(3)\n") == ()
+    assert len(found("from sklearn.cluster import KMeans\n\nmodel = KMeans(3)\nmodel.fit([[1]])\n")) == 1
