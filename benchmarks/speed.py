@@ -55,8 +55,8 @@ def measured(command: list[str], text: str = "") -> Run:
 
 
 def median(runs: list[Run]) -> Run:
-    columns = list(zip(*(run[:3] for run in runs)))
-    return Run(*(statistics.median(column) for column in columns), runs[-1].output)
+    cpu, wall, peak = (statistics.median(getattr(run, name) for run in runs) for name in ("cpu", "wall", "peak"))
+    return Run(cpu, wall, peak, runs[-1].output)
 
 
 def main() -> None:
@@ -97,17 +97,17 @@ def show(directory: Path, options: argparse.Namespace) -> None:
     base, run = median(bare), median(cold)
     report = json.loads(run.output)
     print(f"{directory.name}: {len(files)} files, {lines} lines")
-    print(f"  ast.parse {base.cpu:7.2f} s CPU {base.wall:7.2f} s wall {base.peak:7.0f} MiB")
-    print(
-        f"  scan      {run.cpu:7.2f} s CPU {run.wall:7.2f} s wall {run.peak:7.0f} MiB   {run.cpu / base.cpu:.2f} x ast.parse"
-    )
+    print(f"  ast.parse {figures(base)}")
+    print(f"  scan      {figures(run)}   {run.cpu / base.cpu:.2f} x ast.parse")
     if warm:
         again = median(warm)
-        print(
-            f"  again     {again.cpu:7.2f} s CPU {again.wall:7.2f} s wall {again.peak:7.0f} MiB   {again.cpu / run.cpu:.2f} of cold"
-        )
+        print(f"  again     {figures(again)}   {again.cpu / run.cpu:.2f} of cold")
     rules = Counter(finding["code"] for finding in report["findings"])
     print("  findings  " + (", ".join(f"{code} {count}" for code, count in sorted(rules.items())) or "none"))
+
+
+def figures(run: Run) -> str:
+    return f"{run.cpu:7.2f} s CPU {run.wall:7.2f} s wall {run.peak:7.0f} MiB"
 
 
 if __name__ == "__main__":

@@ -101,13 +101,16 @@ def load(root: Path, path: str, instead: bytes | None = None) -> Source:
 
 
 def _decoded(found: Mapping[bytes, bytes]) -> dict[bytes, Bundle]:
-    bundles = {}
-    for digest, data in found.items():
-        try:
-            bundles[digest] = _decode(data)
-        except (msgspec.DecodeError, msgspec.ValidationError):
-            continue  # a damaged row is a miss
-    return bundles
+    bundles = {digest: _undamaged(data) for digest, data in found.items()}
+    return {digest: bundle for digest, bundle in bundles.items() if bundle is not None}
+
+
+def _undamaged(data: bytes) -> Bundle | None:
+    """A cached bundle; a row that does not decode is a miss."""
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return None
 
 
 def _computed(

@@ -1,4 +1,4 @@
-"""What plugs in: Rule, ProjectRule, Analysis, Practice; and what their authors hand over: problems, examples, tables."""
+"""What plugs in (Rule, ProjectRule, Analysis, Practice) and what their authors give: problems, examples, tables."""
 
 from __future__ import annotations
 
@@ -237,11 +237,11 @@ class FileParts:
     source: Source
 
 
-class Analysis(ABC):
+class Analysis:
     """A cross-file fact family other rules stand on, built on the first ``project[TheAnalysis]``.
 
-    ``collect``, where a subclass sets ``collected`` to a msgspec type, runs beside the facts in the worker and is cached
-    with them under ``version``; ``project.collected(TheAnalysis)`` gives the values by path.
+    ``collect``, where a subclass sets ``collected`` to a msgspec type, runs beside the facts in the worker and is
+    cached with them under ``version``; ``project.collected(TheAnalysis)`` gives the values by path.
     """
 
     version: ClassVar[int] = 1
@@ -271,6 +271,8 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
+    """What a practice's evidence comes to."""
+
     state: State
     evidence: tuple[Place, ...] = ()
     next: str = ""  # the next step, when not wired

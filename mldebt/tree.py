@@ -1,6 +1,6 @@
 """The concrete-syntax door: libcst opens the smallest enclosing statement of a hit, not the file (DESIGN 1).
 
-A statement's source lines, prefixed by ``if 1:``, parse alone: columns are the file's own and lines shift by a constant.
+A statement's source lines, prefixed by ``if 1:``, parse alone: columns are the file's own, lines shift by a constant.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DEEPEST = 200  # libcst's native parser crashes on deeper input (DESIGN 1)
 
 @dataclass(frozen=True, eq=False)
 class Fragment:
-    """A piece of a file as libcst sees it. ``spans`` holds every node's place in the file; ``scope`` is its facts scope."""
+    """A piece of a file as libcst sees it: every node's place in the file, and the facts scope it stands in."""
 
     root: cst.Module
     spans: Mapping[cst.CSTNode, Span]

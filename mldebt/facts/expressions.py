@@ -55,6 +55,7 @@ class Expressions:
         self.inner: set[str] = set()
         self.uses: set[str] = set()
         self.words: set[str] = set()
+        self.stored: set[str] = set()
         self.strings: set[str] = set()
         self.yields: dict[int, bool] = {}
         self._scope = 0
@@ -101,6 +102,9 @@ class Expressions:
         if kind is ast.Tuple or kind is ast.List:
             items = [self.target(item) for item in node.elts]  # type: ignore[attr-defined]
             return ir.Build("tuple" if kind is ast.Tuple else "list", items, [])
+        if kind is ast.Attribute:
+            self.stored.add(node.attr)  # type: ignore[attr-defined]
+            return self._attribute(node)  # type: ignore[arg-type]
         if kind is ast.Starred:
             return ir.Starred(self.target(node.value))  # type: ignore[attr-defined]
         return self.expr(node)

@@ -75,6 +75,7 @@ def _extracted(
         exports=extractor.exports,
         comments=found,
         mentions=extractor.mentions(),
+        stored=sorted(extractor.stored),
         strings=sorted(extractor.strings),
         magics=[(magic.line, magic.text) for magic in source.magics],
         main=extractor.main,

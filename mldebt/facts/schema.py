@@ -415,6 +415,7 @@ class ModuleFacts(msgspec.Struct, array_like=True, gc=False, frozen=True):
     exports: list[str] | None  # ``__all__`` when it is a constant
     comments: list[Comment]
     mentions: list[str]  # every identifier in the file, sorted
+    stored: list[str]  # every attribute that is assigned to, sorted: ``b`` of ``a.b = 1``
     strings: list[str]  # short string literals that look like module paths or file names
     magics: list[tuple[int, str]]  # notebook magics: text line, text
     main: tuple[int, int] | None  # first and last line of ``if __name__ == "__main__":``
@@ -422,7 +423,9 @@ class ModuleFacts(msgspec.Struct, array_like=True, gc=False, frozen=True):
     code_lines: int  # lines that hold code: not blank, comment-only or docstring
     role: str  # project, vendored, generated or minified
     problems: list[tuple[int, str]]  # what could not be read: text line, message
-    texts: list[tuple[int, int]]  # string statements of three lines and more that are no docstrings: first and last line
+    texts: list[
+        tuple[int, int]
+    ]  # string statements of three lines and more that are no docstrings: first and last line
     bodies: list[msgspec.Raw]
 
 

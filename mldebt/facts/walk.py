@@ -124,7 +124,7 @@ def calls_in(expr: Expr) -> list[Call]:
     while stack:
         node = stack.pop()
         kind = type(node)
-        if kind is Call:
+        if isinstance(node, Call):
             found.append(node)
             # The usual call, of names on names, has nothing inside it to look for.
             if type(node.function) is not Ref:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mldebt.facts.schema import CLASS, FUNCTION, Attribute, Call, Define, Expr, Ref, Starred
 from mldebt.facts.walk import calls, statements
 from mldebt.project.attributes import is_class_method, self_name
-from mldebt.project.frameworks import KNOWLEDGE, Frameworks
+from mldebt.project.frameworks import KNOWLEDGE, PASSED_ON, Frameworks, is_loader
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -25,8 +24,7 @@ _CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
 Target = tuple["Definition", str]
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """``source`` may run ``target``.
 
     Args:
@@ -86,11 +84,23 @@ class CallGraph:
         key = (module.path, scope, call.line, call.column, call.end_line, call.end_column)
         known = self._targets.get(key)
         if known is None:
-            found: dict[str, Target] = {}
+            found: dict[tuple[str, int], Target] = {}
             for target, how in self._find(module, scope, call):
-                found.setdefault(f"{target.name}@{target.index}", (target, how))
+                found.setdefault((target.module.path, target.index), (target, how))
             known = self._targets[key] = tuple(found.values())
         return known
+
+    @cached_property
+    def _callable(self) -> frozenset[str]:
+        """The last segments a dotted call may end in something of the project by, if its receiver is unknown."""
+        found = set(PASSED_ON)
+        for module in self._project.modules.values():
+            found.update(module.facts.stored)
+            for scope in module.facts.scopes:
+                found.add(scope.name)
+                if scope.kind == CLASS:
+                    found.update(scope.bindings)
+        return frozenset(found)
 
     def _find(self, module: Module, scope: int, call: Call) -> Iterator[Target]:
         function = call.function
@@ -102,6 +112,10 @@ class CallGraph:
                 yield from self._overrides(module, scope, function, known)
             yield from self._library(module, scope, call, known)
             return
+        if not names and isinstance(function, (Ref, Attribute)):
+            head, _, last = function.name.rpartition(".")
+            if (head or isinstance(function, Attribute)) and last not in self._callable and not is_loader(last):
+                return  # ``x.append(...)``: nothing here has that name, whatever ``x`` is
         names = self._project.types.names(module, scope, function)
         if names:
             direct = isinstance(function, Ref) and "." not in function.name

@@ -38,6 +38,15 @@ class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 KNOWLEDGE = msgspec.toml.decode((Path(__file__).parent / "runners.toml").read_bytes(), type=Knowledge)
 
+# The last segments of what is known to call the project's code, but for data loaders, and of what is the model itself.
+PASSED_ON = frozenset(
+    {*KNOWLEDGE.runners, *KNOWLEDGE.lightning, *KNOWLEDGE.transformers, *KNOWLEDGE.keras, "LightningCLI", "module"}
+)
+
+
+def is_loader(name: str) -> bool:
+    return name.endswith("DataLoader")
+
 
 class Frameworks:
     """Finds the project's methods a library runs because of one call."""
@@ -50,7 +59,7 @@ class Frameworks:
         owner, _, last = name.rpartition(".")
         if name in _PROTOCOL:
             yield from self._on(module, scope, call.args[0] if call.args else None, (_PROTOCOL[name],))
-        elif last.endswith("DataLoader") and is_class_like(name):
+        elif is_loader(last) and is_class_like(name):
             yield from self._on(module, scope, _given(call, "dataset", 0), _DATASET)
             for keyword in ("sampler", "batch_sampler"):
                 yield from self._on(module, scope, _given(call, keyword), ("__iter__", "__len__"))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Sink = tuple[str, Place]
 Mark = tuple[str, "CallSite"]
+Step = tuple[str, "Definition", int]
 
 # Libraries with a family of classes whose ``train`` trains.
 _TRAINERS = frozenset({"transformers", "trl", "simpletransformers", "sentence_transformers", "peft", "ultralytics"})
@@ -48,6 +49,7 @@ class Roles:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._marks: dict[tuple[str, int], tuple[Mark, ...]] = {}
+        self._steps: dict[tuple[str, int], tuple[Step, ...]] = {}
         self._libraries: dict[str, frozenset[str]] = {}
         self._reached: dict[str, tuple[tuple[str, Module, CallSite], ...]] = {}
 
@@ -84,13 +86,21 @@ class Roles:
             for mark, site in self._of_definition(definition):
                 if main is None or not main[0] <= site.statement.line <= main[1]:
                     yield mark, module, site
-            for target, line in self._followed(definition):
-                if target.name not in seen and (main is None or not main[0] <= line <= main[1]):
-                    seen.add(target.name)
+            for name, target, line in self._followed(definition):
+                if name not in seen and (main is None or not main[0] <= line <= main[1]):
+                    seen.add(name)
                     pending.append(target)
 
-    def _followed(self, definition: Definition) -> Iterator[tuple[Definition, int]]:
+    def _followed(self, definition: Definition) -> tuple[Step, ...]:
         """What a definition calls, and the functions it hands to calls (``optimizer.step(closure)``), with lines."""
+        key = (definition.module.path, definition.index)
+        known = self._steps.get(key)
+        if known is None:
+            found = dict.fromkeys(self._find(definition))
+            known = self._steps[key] = tuple((target.name, target, line) for target, line in found)
+        return known
+
+    def _find(self, definition: Definition) -> Iterator[tuple[Definition, int]]:
         for edge in self._project.calls.edges(definition):
             yield edge.target, edge.call.line if edge.call is not None else 0
         module, index = definition.module, definition.index

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mldebt.sources.artefacts import Command
 from mldebt.sources.places import Layout, Place, Shell, settle
@@ -15,11 +16,19 @@ _RECIPE_PREFIX = re.compile(r"\A[@+-][@+\- \t]*")
 _JUST_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][\w-]*)\s*:=\s*[\"']([^\"'{}]{0,500})[\"']\s*")
 _JUST_RECIPE = re.compile(r"@?[A-Za-z_][\w-]*(?:[ \t][^:]*)?:(?!=)")
 _JUST_REFERENCE = re.compile(r"\{\{\s*([A-Za-z_][\w-]*)\s*\}\}")
+_MAKE_INCLUDE = re.compile(r"[-s]?include\s+([^#]+?)\s*(?:#.*)?")
+_MAX_INCLUDED = 20
 _MAX_CHAIN = 8
 # A chain of doubling variables must stay small: the longest value, references in one text, characters put in in all.
 _MAX_VALUE = 2048
 _MAX_REFERENCES = 64
 _MAX_EXPANDED = 1 << 21
+
+Read = Callable[[str], "str | None"]
+
+
+def _nothing(path: str) -> str | None:
+    return None
 
 
 def script_commands(text: str, path: str, layout: Layout) -> list[Command]:
@@ -28,10 +37,13 @@ def script_commands(text: str, path: str, layout: Layout) -> list[Command]:
     return settle(shell.run(read_script(text)), path, layout)
 
 
-def make_commands(text: str, path: str, layout: Layout) -> list[Command]:
-    """Return the commands of a Makefile's recipes; each logical line is a shell of its own, run where make is."""
+def make_commands(text: str, path: str, layout: Layout, read: Read = _nothing) -> list[Command]:
+    """Return the commands of a Makefile's recipes; each logical line is a shell of its own, run where make is.
+
+    ``read`` gives the text of another file of the repository: included ones say what variables are.
+    """
     lines = list(_logical_lines(text))
-    values = _make_variables(line for _, line in lines)
+    values = _make_variables(_with_included(lines, path.rpartition("/")[0], read))
     place = Place(path.rpartition("/")[0], told=not path.endswith(".mk"))
     found: list[Command] = []
     budget = _MAX_EXPANDED
@@ -84,6 +96,24 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
             parts = []
     if parts:
         yield first, "\n".join(parts)
+
+
+def _with_included(lines: Sequence[tuple[int, str]], directory: str, read: Read) -> Iterator[str]:
+    """The lines of a Makefile and of what it includes; names are relative to where make runs, beside the Makefile."""
+    pending, seen = [[line for _, line in lines]], set[str]()
+    while pending:
+        own = pending.pop()
+        yield from own
+        for line in own:
+            match = _MAKE_INCLUDE.fullmatch(line.strip())
+            for name in match[1].split() if match else ():
+                target = posixpath.normpath(posixpath.join(directory, name))
+                if target in seen or "$" in name or len(seen) >= _MAX_INCLUDED:
+                    continue
+                seen.add(target)
+                text = read(target)
+                if text is not None:
+                    pending.append([line for _, line in _logical_lines(text)])
 
 
 def _make_variables(lines: Iterator[str]) -> dict[str, str]:

@@ -18,11 +18,16 @@ _AZURE = re.compile(r"(?:^|/)\.?azure[^/]*(?:/.*)?\.ya?ml$")
 _CHECKOUT = re.compile(
     r"\$\{\{\s*github\.workspace\s*\}\}|\$\((?:Build\.SourcesDirectory|System\.DefaultWorkingDirectory)\)"
 )
+Leaves = Callable[[str], "Sequence[Leaf]"]
 _SCRIPTS = frozenset({"script", "before_script", "after_script", "install", "before_install", "after_success"})
 
 
+def _nothing(path: str) -> Sequence[Leaf]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
-class _Text:
+class ShellText:
     """One shell text of a pipeline: the keys it stands under, the line it starts on, the text line for line."""
 
     keys: tuple[str, ...]
@@ -48,8 +53,13 @@ def pipeline_kind(path: str) -> str | None:
     return "azure" if _AZURE.search(path) else None
 
 
-def pipeline_commands(kind: str, text: str, reading: Reading, path: str, layout: Layout) -> list[Command]:
-    """Return the commands of a pipeline file that ``reading`` was made from."""
+def pipeline_commands(
+    kind: str, text: str, reading: Reading, path: str, layout: Layout, leaves: Leaves = _nothing
+) -> list[Command]:
+    """Return the commands of a pipeline file that ``reading`` was made from.
+
+    ``leaves`` reads another configuration file of the repository: dvc's templates are filled in from such.
+    """
     values = {leaf.keys: leaf.value for leaf in reading.leaves}
     own = path.rpartition("/")[0]
 
@@ -61,6 +71,7 @@ def pipeline_commands(kind: str, text: str, reading: Reading, path: str, layout:
         return _hooks(reading.leaves, path, layout)
     texts = _texts(text, reading, _IS_SCRIPT[kind])
     if kind == "dvc":
+        texts = filled(texts, reading.leaves, own, leaves)
         return _run(texts, path, "dvc", layout, lambda keys: _below(own, _dvc_directory(keys, setting), layout))
     if kind == "mlproject":
         return _run(texts, path, "mlproject", layout, lambda keys: Place(own))
@@ -106,21 +117,21 @@ _IS_SCRIPT: Mapping[str, Callable[[tuple[str, ...]], bool]] = MappingProxyType(
 _Setting = Callable[..., str | None]
 
 
-def _texts(text: str, reading: Reading, is_script: Callable[[tuple[str, ...]], bool]) -> Iterator[_Text]:
+def _texts(text: str, reading: Reading, is_script: Callable[[tuple[str, ...]], bool]) -> Iterator[ShellText]:
     lines = text.split("\n")
     for index, leaf in enumerate(reading.leaves):
         if not isinstance(leaf.value, str) or not leaf.keys or not is_script(leaf.keys):
             continue
         style, first, last = reading.blocks.get(index, ("", leaf.line, leaf.line))
         if not style:
-            yield _Text(leaf.keys, leaf.line, leaf.value)
+            yield ShellText(leaf.keys, leaf.line, leaf.value)
             continue
         body = lines[first - 1 : last]
         margin = min((len(line) - len(line.lstrip()) for line in body if line.strip()), default=0)
         body = [line[margin:].rstrip("\r") for line in body]
         # A folded scalar is one line to the shell but where a blank or an indented line stands.
         folded = style == ">"
-        yield _Text(leaf.keys, first, "\n".join(_folded(body) if folded else body))
+        yield ShellText(leaf.keys, first, "\n".join(_folded(body) if folded else body))
 
 
 def _folded(lines: Sequence[str]) -> Iterator[str]:
@@ -130,7 +141,7 @@ def _folded(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _run(
-    texts: Iterator[_Text], path: str, kind: str, layout: Layout, directory: Callable[[tuple[str, ...]], Place]
+    texts: Iterator[ShellText], path: str, kind: str, layout: Layout, directory: Callable[[tuple[str, ...]], Place]
 ) -> list[Command]:
     """Run texts one after the other; those of one list of a job share a shell, as GitLab and Travis do it."""
     found: list[Command] = []

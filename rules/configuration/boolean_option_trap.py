@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from mldebt.facts.schema import Stmt
+from mldebt.facts.schema import Ref, Stmt
 from mldebt.finding import Confidence, Fix, Related, Severity
 from mldebt.module import Module
 from mldebt.project.project import Project
@@ -250,6 +250,9 @@ def _problem(trap: Trap, node: cst.Call, module: Module) -> Problem:
         default = trap.declared.constant("default")
         says = f"is a text ({default!r} by default) and tested for truth, which every text but the empty one passes"
     related = [Related(where.place(ref), "its plain truth is tested", "effect") for where, ref in trap.tested]
+    converter = trap.declared.keyword("type")
+    if isinstance(converter, Ref) and module.span(trap.declared.call).line < converter.line:
+        related.append(Related(module.place(converter), "the converter"))
     return Problem(
         module.place(node),
         f"{flag} {says.format(flag=flag)}",

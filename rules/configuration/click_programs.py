@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mldebt.facts.arguments import UNKNOWN
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _COMMANDS = frozenset({"click.command", "click.group", "click.decorators.command", "click.decorators.group"})
 # Decorators of click's own that add an option, and those that add none.
 _ADDING = {"version_option": "--version", "confirmation_option": "--yes", "password_option": "--password"}
+# Settings of a context that say how help looks and is asked for.
+_LOOKS = frozenset({"show_default", "help_option_names", "max_content_width", "terminal_width", "color"})
 _NEUTRAL = frozenset({"pass_context", "pass_obj", "help_option", "command", "group", "callback", "result_callback"})
 
 
@@ -35,7 +37,8 @@ class ClickPrograms:
 
     def interface(self, definition: Definition) -> Interface | None:
         """What a command accepts; None when some decorator is not click's."""
-        options: list[Option] = [Option(("--help",), "help", 0)]
+        options: list[Option] = []
+        helped: Sequence[str] = ("--help",)
         positionals: list[Option] = []
         group = False
         for decorator in definition.scope.decorators:
@@ -46,10 +49,10 @@ class ClickPrograms:
             names = self._names(definition, decorator)
             own = any(name.startswith("click.") for name in names)
             group = group or (last == "group")
-            if isinstance(decorator, Call) and any(
-                keyword.name == "context_settings" for keyword in decorator.keywords
-            ):
+            settings = _settings(definition, decorator)
+            if settings is None:
                 return None
+            helped = settings.get("help_option_names", helped)
             if own and last in ("option", "argument") and isinstance(decorator, Call):
                 found = _declared(definition.module, max(definition.scope.parent, 0), decorator, last == "argument")
                 if found is None:
@@ -62,8 +65,10 @@ class ClickPrograms:
         commands = dict(self._commands(definition)) if group else {}
         if any(one is None for one in commands.values()):
             return None
+        taken = {flag for option in options for flag in option.flags}
+        free = tuple(flag for flag in helped if flag not in taken)
         return Interface(
-            tuple(options),
+            (Option(free, "help", 0), *options),
             tuple(positionals),
             {name: one for name, one in commands.items() if one is not None},
             has_commands=group,
@@ -107,6 +112,24 @@ class ClickPrograms:
             given = module.constant(scope, call.args[1]) if len(call.args) > 1 else None
             own = next((one for one in definition.scope.decorators if isinstance(one, Call)), None)
             yield given if isinstance(given, str) else _name(own, definition.scope.name), self.interface(definition)
+
+
+def _settings(definition: Definition, decorator: Expr) -> Mapping[str, Any] | None:
+    """The ``context_settings`` of a command; None when they may change what it accepts."""
+    given = decorator.keywords if isinstance(decorator, Call) else ()
+    value = next((keyword.value for keyword in given if keyword.name == "context_settings"), None)
+    if value is None:
+        return {}
+    module, scope = definition.module, max(definition.scope.parent, 0)
+    if isinstance(value, Ref) and "." not in value.name:
+        origins = [one.value for one in module.project.flow(module.definition(0)).at_end(value.name)]
+        value = origins[0] if len(origins) == 1 and origins[0] is not None else value
+    settings = module.constant(scope, value)
+    if isinstance(value, Call) and module.names(scope, value.function) == ("builtins.dict",) and not value.args:
+        settings = {str(one.name): module.constant(scope, one.value) for one in value.keywords}
+    if not isinstance(settings, dict) or UNKNOWN in settings.values() or not _LOOKS.issuperset(settings):
+        return None
+    return settings
 
 
 def _name(decorator: Expr | None, function: str) -> str:

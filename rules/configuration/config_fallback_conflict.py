@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,13 @@ _LAUNCHED = re.compile(
     r"|CUDA_|NCCL_|OMP_|MKL_|XDG_|HOME$|USER(?:NAME)?$|PATH$|TMP(?:DIR)?$|TEMP$|SHELL$|TERM$|HOSTNAME$|PWD$|COLUMNS$|LANG"
 )
 _MOST_READS = 60  # of one key: a word that common is no one option's
+# How one service is run, which is each service's own affair.
+_OPERATIONAL = re.compile(
+    r"(?:^|_)(?:PORT|HOST|ADDR(?:ESS)?|WORKERS?|TIMEOUT|THREADS?|PROCESSES|CONCURRENCY|DEVICE|BATCH(?:_?SIZE)?|LOG\w*|DEBUG"
+    r"|URL|URI|PATH|DIR|ROOT|RETRIES|INTERVAL|NAME|ENV(?:IRONMENT)?|CACHE\w*|QUEUE\w*|TOPIC|TOKEN|KEY|SECRET)$",
+    re.IGNORECASE,
+)
+_COMPOSE = re.compile(r"(?:^|/)(?:docker-)?compose[^/]*\.ya?ml$")
 _GENERIC = frozenset({"type", "id", "name", "model", "version", "port", "host", "path", "debug", "log_level", "url"})
 
 
@@ -337,7 +345,27 @@ def _linked(project: Project, key: str, one: Fallback, other: Fallback, owners: 
         return True
     if key.lower() in _GENERIC:
         return False
-    return bool(closures[0] & closures[1]) or paths[0].rpartition("/")[0] == paths[1].rpartition("/")[0]
+    if closures[0] & closures[1] or paths[0].rpartition("/")[0] == paths[1].rpartition("/")[0]:
+        return True
+    return not _OPERATIONAL.search(key) and _serve_together(project, key, paths)
+
+
+def _serve_together(project: Project, key: str, paths: list[str]) -> bool:
+    """Whether two programs are services of one system: composed by one file, or set by other variables they share."""
+    for config in project.repository.configs:
+        if _COMPOSE.search(config.path):
+            base = posixpath.dirname(config.path)
+            texts = [leaf.value for leaf in config.leaves if isinstance(leaf.value, str)]
+            named = {posixpath.normpath(posixpath.join(base, text)) for text in texts if not text.startswith("/")}
+            if all(any(path.startswith(f"{one}/") for one in named - {"."}) for path in paths):
+                return True
+    for other, reads in project[Options].fallbacks.items():
+        if other == key or other.lower() in _GENERIC or _LAUNCHED.match(other) or _OPERATIONAL.search(other):
+            continue
+        values = [{repr(normal(r.value)) for r in reads if r.owner is None and r.module.path == path} for path in paths]
+        if values[0] & values[1]:
+            return True
+    return False
 
 
 def _entries(project: Project) -> list[str]:

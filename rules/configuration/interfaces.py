@@ -27,6 +27,9 @@ _HARMLESS = frozenset(
 _FLAGS = frozenset({"store_true", "store_false", "store_const", "append_const", "count", "help", "version"})
 _OVERRIDABLE = ("add_argument", "parse_args", "parse_known_args", "convert_arg_line_to_args", "add_argument_group")
 _DEEPEST = 6
+# What makes a list of a table's keys, and how many of them stand around one another: list(sorted(TABLE.keys())).
+_COPIES = frozenset({"builtins.sorted", "builtins.list", "builtins.tuple", "builtins.set", "builtins.frozenset"})
+_WRAPPED = 4
 
 
 class InterfaceBuilder:
@@ -269,13 +272,29 @@ def _nargs(declared: Declared) -> int | str | tuple[str, int]:
     return ANY
 
 
+def _choices(declared: Declared) -> Any:
+    """The legal values; ``sorted(TABLE)`` and ``list(TABLE.keys())`` of a constant table are what is in it."""
+    expr = declared.keyword("choices")
+    for _ in range(_WRAPPED):
+        if not isinstance(expr, Call) or expr.keywords:
+            break
+        receiver = receiver_of(expr) if method_of(expr) == "keys" and not expr.args else None
+        copies = len(expr.args) == 1 and not _COPIES.isdisjoint(declared.module.names(declared.scope, expr.function))
+        if receiver is None and not copies:
+            break
+        expr = receiver if receiver is not None else expr.args[0]
+    if expr is declared.keyword("choices") or expr is None:
+        return declared.constant("choices")
+    return declared.module.constant(declared.scope, expr)
+
+
 def _checks(declared: Declared) -> tuple[str, tuple[str, ...] | None]:
     """The kind of values an option takes and the legal ones, as far as they are constant."""
     value = declared.keyword("type")
     names = declared.names("type")
     kind = "int" if names == ("builtins.int",) else "float" if names == ("builtins.float",) else ""
     plain = value is None and not declared.hidden
-    choices = declared.constant("choices")
+    choices = _choices(declared)
     if not (plain or kind or names == ("builtins.str",)) or isinstance(value, Lambda) or not choices:
         return kind, None
     if not isinstance(choices, (list, tuple, frozenset, dict)):

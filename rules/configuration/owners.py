@@ -13,7 +13,7 @@ from mldebt.facts.walk import walk
 from mldebt.rule import Analysis
 
 from .lineage import CALL, INSTANCE, NAMED, PARAMETER, Creation, Lineage
-from .option_defaults import default_text
+from .option_defaults import default_text, path_text
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -44,6 +44,12 @@ _CONFIG_CLASS = re.compile(
 _ANY_CLASS = frozenset({"PretrainedConfig", "PreTrainedConfig", "DictConfig", "BaseConfig", "Config", "ConfigDict"})
 _NAMED = frozenset({"wandb.config", "flags.FLAGS", "absl.flags.FLAGS"})
 _HYDRA = frozenset({"hydra.main", "hydra.main.main", "pytorch_lightning.cli"})
+
+# Methods of a path, or of an open file, that lead to what is in the file.
+_OPENERS = frozenset(
+    "open read read_text read_bytes resolve absolute expanduser as_posix joinpath with_suffix".split()
+)
+_MOST_OPENED = 4  # steps from what is loaded back to its path
 
 Owner = tuple[str, ...]
 
@@ -135,26 +141,39 @@ class Owners(Analysis):
         return ":".join((creation.path, str(creation.line), str(creation.column), *creation.given))
 
     def _texts(self, module: Module, scope: int, call: Call) -> Iterator[str]:
+        """Texts that may name the file a call reads: constants in its arguments, and the paths these are opened from."""
         for value in (*call.args, *(keyword.value for keyword in call.keywords)):
             for node in walk(value):
                 if isinstance(node, (Const, Ref)):
-                    text = module.constant(scope, node)
-                    if isinstance(text, str):
-                        yield text
-                    elif isinstance(node, Ref) and (default := default_text(module, node)):
-                        yield default
-            if isinstance(value, Ref):
-                for one in self._lineage.of(module, scope, value):
-                    if one.kind == CALL and isinstance(one.expr, Call) and one.expr is not call:
-                        opened = self.project.modules[one.path]
-                        for arg in one.expr.args[:1]:
-                            text = opened.constant(one.scope, arg)
-                            if isinstance(text, str):
-                                yield text
-                            elif isinstance(arg, Ref) and (default := default_text(opened, arg)):
-                                yield default
-                        if isinstance(one.expr.function, Attribute) or "." in getattr(one.expr.function, "name", ""):
-                            yield from one.given
+                    yield from self._text(module, scope, node)
+            yield from self._opened(module, scope, value, _MOST_OPENED)
+
+    def _text(self, module: Module, scope: int, expr: Expr) -> Iterator[str]:
+        text = path_text(module, scope, expr)
+        if not text and isinstance(expr, Ref):
+            closure = self.project.imports.closure(module.path)
+            text = default_text(module, expr, (self.project.modules[path] for path in sorted(closure)))
+        if text:
+            yield text
+
+    def _opened(self, module: Module, scope: int, expr: Expr, depth: int) -> Iterator[str]:
+        """The path an open file, or what is read of one, comes from: ``f``, ``args.config.open()``, ``p.read_text()``."""
+        if not depth:
+            return
+        if isinstance(expr, Call):
+            receiver = receiver_of(expr) if _last(expr) in _OPENERS else None
+            for value in (*expr.args[:1], *([receiver] if receiver is not None else ())):
+                yield from self._text(module, scope, value)
+                yield from self._opened(module, scope, value, depth - 1)
+        elif isinstance(expr, Ref):
+            for one in self._lineage.of(module, scope, expr):
+                if one.kind != CALL or not isinstance(one.expr, Call) or one.section:
+                    continue
+                opened = self.project.modules[one.path]
+                yield from self._text(opened, one.scope, one.expr)
+                yield from self._opened(opened, one.scope, one.expr, depth - 1)
+                if isinstance(one.expr.function, Attribute) or "." in getattr(one.expr.function, "name", ""):
+                    yield from one.given
 
     # Classes and parameters.
 
@@ -208,6 +227,11 @@ class Owners(Analysis):
 
 
 _PARSERS = frozenset({"argparse.ArgumentParser"})
+
+
+def _last(call: Call) -> str:
+    function = call.function
+    return function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""
 
 
 def receiver_of(call: Call) -> Expr | None:

@@ -44,7 +44,7 @@ _LOADERS = frozenset(
         "torch_geometric.data.DataLoader",
     }
 )
-_CALLS = _LOADERS | {f"{name}.__init__" for name in _LOADERS}
+_CONSTRUCTORS = frozenset(f"{name}.__init__" for name in _LOADERS)
 _TRAINERS = frozenset({"transformers.Trainer", "transformers.Seq2SeqTrainer", "transformers.trainer.Trainer"})
 _POSITIONS = {"dataset": 0, WORKERS: 5, "collate_fn": 6, "worker_init_fn": 10}
 _DEEPEST = 5
@@ -98,11 +98,14 @@ class Loaders(Analysis):
         return tuple(self._find())
 
     def _find(self) -> Iterator[Loader]:
-        names = _CALLS | _TRAINERS | self._own
+        names = _LOADERS | _TRAINERS | self._own
+        words = self.project.spellings(_LOADERS)
         for module in self.project.modules.values():
             if module.role != "project" or module.is_test:
                 continue
-            for name, site in module.calls_of(names):
+            # super().__init__() stands everywhere: looked at only where a class may be a loader.
+            built = _CONSTRUCTORS if not words.isdisjoint(module.facts.mentions) else frozenset[str]()
+            for name, site in (*module.calls_of(names), *module.calls_of(built)):
                 loader = self._trainer(module, site) if name in _TRAINERS else self._loader(module, site)
                 if loader is not None and not loader.workers.none:
                     yield loader

@@ -120,9 +120,11 @@ def test_names_through_types(project: Build, code: str, call: str, expected: tup
 
 
 def test_answers_do_not_depend_on_the_order_of_questions(project: Build) -> None:
-    code = "class A:\n" + "".join(
-        f"    def f{i}(self):\n        return self.f{i + 1}()\n" for i in range(9)
-    ) + "    def f9(self):\n        return A()\n"
+    code = (
+        "class A:\n"
+        + "".join(f"    def f{i}(self):\n        return self.f{i + 1}()\n" for i in range(9))
+        + "    def f9(self):\n        return A()\n"
+    )
     forward, backward = project({"a.py": code}), project({"a.py": code})
     names = [f"a.py:A.f{i}" for i in range(10)]
 

@@ -12,15 +12,18 @@ from mldebt.rule import AnyRule, Bad, Good
 from mldebt.testing import Case, cases, run, write
 
 RULES = installed().rules
-CASES = [pytest.param(case, id=case.id) for rule in RULES for case in cases(rule)]
+CASES = [case for rule in RULES for case in cases(rule)]
+BAD = [case for case in CASES if isinstance(case.example, Bad)]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_rule_does_what_its_examples_say(case: Case, tmp_path: Path) -> None:
     outcome = run(case.rule, write(case.files, tmp_path), installed(), case.example.options)
     found = [finding for finding in outcome.report.findings if finding.code == case.rule.code]
-    shown = "\n".join(f"{f.place.path}:{f.place.span.line}: {f.message}" for f in found) + "\n" + "\n".join(
-        f"--- {path}\n{text}" for path, text in case.files.items()
+    shown = (
+        "\n".join(f"{f.place.path}:{f.place.span.line}: {f.message}" for f in found)
+        + "\n"
+        + "\n".join(f"--- {path}\n{text}" for path, text in case.files.items())
     )
     assert outcome.report.errors == (), shown
     if isinstance(case.example, Good):
@@ -31,7 +34,7 @@ def test_rule_does_what_its_examples_say(case: Case, tmp_path: Path) -> None:
         assert sorted(f"{f.place.path}:{f.place.span.line}" for f in found) == sorted(case.example.anchors)
 
 
-@pytest.mark.parametrize("case", [param for param in CASES if isinstance(param.values[0].example, Bad)])
+@pytest.mark.parametrize("case", BAD, ids=lambda case: case.id)
 def test_fix_pays_the_finding_back(case: Case, tmp_path: Path) -> None:
     assert isinstance(case.example, Bad)
     fixed = case.example.fixed_files

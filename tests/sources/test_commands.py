@@ -198,7 +198,7 @@ def test_dockerfile_maps_copied_directories_back(tmp_path: Path) -> None:
 
 def test_dockerfile_shell_forms_and_copied_files(tmp_path: Path) -> None:
     text = (
-        'FROM a\nCOPY src/serve.py /app/\nWORKDIR /app\nCMD python serve.py\nFROM b\nWORKDIR /x\n'
+        "FROM a\nCOPY src/serve.py /app/\nWORKDIR /app\nCMD python serve.py\nFROM b\nWORKDIR /x\n"
         'CMD ["sh", "-c", "python y.py"]\n'
     )
     assert found(tmp_path, {"docker/Dockerfile": text}, "src/serve.py") == [
