@@ -2,6 +2,7 @@
 
 A row is one finding read by one person: repository, version, path, line, code, verdict (right or wrong), reason, and
 reader (first or second). The second reader did not know the rule; where both read a finding, agreement is counted.
+A row with ``"gone": true`` is a finding the rule no longer gives since it was mended; it is kept, and counted apart.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import json
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 LABELS = Path(__file__).parent / "labels"
 ENOUGH = 0.80  # DESIGN 3: below this a rule is preview
 
 
-def rows(path: Path) -> list[dict[str, str]]:
+def rows(path: Path) -> list[dict[str, Any]]:
     found = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         row = json.loads(line)
@@ -26,10 +28,16 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def main() -> None:
-    print(f"{'rule':34} {'read':>5} {'right':>6} {'wrong':>6} {'right %':>8} {'repos':>6} {'twice':>6} {'agree':>6}")
+    print(
+        f"{'rule':34} {'read':>5} {'right':>6} {'wrong':>6} {'right %':>8} {'repos':>6} {'twice':>6} {'agree':>6} {'gone':>5}"
+    )
     for path in sorted(LABELS.glob("*.jsonl")):
         readings: dict[str, dict[tuple[str, ...], str]] = defaultdict(dict)
+        gone = 0
         for row in rows(path):
+            if row.get("gone"):
+                gone += row["reader"] == "first"
+                continue
             key = (row["repository"], row["path"], str(row["line"]), row["code"])
             readings[row["reader"]][key] = row["verdict"]
         first, second = readings["first"], readings["second"]
@@ -40,7 +48,7 @@ def main() -> None:
         mark = "" if not first or share >= ENOUGH else "  below 80 %: preview"
         print(
             f"{path.stem:34} {len(first):5} {right:6} {len(first) - right:6} {share:8.0%} "
-            f"{len({key[0] for key in first}):6} {len(both):6} {agree:6}{mark}"
+            f"{len({key[0] for key in first}):6} {len(both):6} {agree:6} {gone:5}{mark}"
         )
 
 

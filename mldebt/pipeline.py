@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -19,7 +18,7 @@ from mldebt.finding import ScanError, Waived
 from mldebt.fingerprint import normalise, stamp
 from mldebt.locating import Located
 from mldebt.project.project import Project, ProjectOptions
-from mldebt.reading import Bundle, load, read_facts
+from mldebt.reading import Bundle, load, no_collection, read_facts
 from mldebt.registry import Registry
 from mldebt.report.result import PracticeResult, Report
 from mldebt.rule import Analysis, Assessment, Practice
@@ -53,19 +52,8 @@ class Outcome:
 
 def scan(request: Request, registry: Registry) -> Outcome:
     """One scan; with ``request.fix`` as many as fixes need to settle, all in memory."""
-    with deep_recursion(), _rare_collection():
+    with deep_recursion(), no_collection():
         return _settled(request, registry)
-
-
-@contextmanager
-def _rare_collection() -> Iterator[None]:
-    """Cyclic garbage is looked for rarely: facts are trees, a million of them, and walking them costs half a scan."""
-    thresholds = gc.get_threshold()
-    gc.set_threshold(200_000, 50, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
 
 
 def _settled(request: Request, registry: Registry) -> Outcome:
@@ -83,6 +71,7 @@ def _settled(request: Request, registry: Registry) -> Outcome:
             changes[path] = (changes[path][0] if path in changes else before, after)
             overlay[path] = after.encode(encoding)
         outcome = _line(request, registry, overlay)
+        gc.collect()  # the project before the fix: projects are cycles, and nothing else collects them here
     return replace(outcome, changes=changes)
 
 
@@ -136,7 +125,7 @@ def _line(request: Request, registry: Registry, overlay: Mapping[str, bytes]) ->
         errors=tuple(map(located.error, errors)), snippets=located.snippets(shown),
         notebooks=located.notebooks([*shown, *(each.finding for each in waived.waived)]),
     )  # fmt: skip
-    project.inference.close()
+    project.close()
     crashed = any(error.code == "MLD005" for error in errors)
     return Outcome(report, project, config, listing, crashed, profile=verdict.seconds, notes=notes)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import difflib
+import gc
 import importlib
 import os
 import sys
@@ -57,6 +59,12 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, _, text in COMMANDS])
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The way in of a process that ends with the command: nothing in it is worth collecting, not even at its end."""
+        gc.disable()
+        atexit.register(gc.freeze)  # the interpreter's own last collection passes over what is frozen
+        return super().__call__(*args, **kwargs)
 
     def main(
         self,

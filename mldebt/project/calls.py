@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from mldebt.facts.schema import CLASS, FUNCTION, Attribute, Call, Define, Expr, Ref, Starred
+from mldebt.facts.schema import CLASS, FUNCTION, Attribute, Call, Define, Expr, Ref, Scope, Starred
 from mldebt.facts.walk import calls, statements
 from mldebt.project.attributes import is_class_method, self_name
-from mldebt.project.frameworks import KNOWLEDGE, PASSED_ON, Frameworks, is_loader
+from mldebt.project.frameworks import KNOWLEDGE, PASSED_ON, Frameworks, calls_back, is_loader
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -105,6 +106,8 @@ class CallGraph:
     def _find(self, module: Module, scope: int, call: Call) -> Iterator[Target]:
         function = call.function
         names = self._project.resolve(module, scope, function.name) if isinstance(function, Ref) else ()
+        if len(names) == 1 and ":" not in names[0] and not calls_back(names[0]):
+            return  # most calls: a library's own business
         known = [name for name in names if ":" not in name or self._project.definition(name) is not None]
         if known:
             yield from self._named(known, "exact")
@@ -196,7 +199,7 @@ class CallGraph:
 
     def _library(self, module: Module, scope: int, call: Call, names: Iterable[str]) -> Iterator[Target]:
         for name in names:
-            if ":" not in name:
+            if ":" not in name and calls_back(name):
                 yield from self._run(module, scope, call, name.rpartition(".")[2], sure=True)
                 for target in self._frameworks.callbacks(module, scope, call, name):
                     yield target, "framework"
@@ -265,7 +268,7 @@ class CallGraph:
 def _sites(module: Module, index: int) -> Iterator[tuple[int, Call]]:
     """Calls a body makes, with the scope they are read in; those of class bodies where the class is defined."""
     scopes = module.facts.scopes
-    if not any(scope.kind == CLASS and scope.parent == index for scope in scopes[index + 1 :]):
+    if not any(scope.kind == CLASS and scope.parent == index for scope in _inside(scopes, index)):
         for site in module.call_sites(index):
             yield index, site.call
         return
@@ -274,3 +277,11 @@ def _sites(module: Module, index: int) -> Iterator[tuple[int, Call]]:
             yield index, call
         if isinstance(stmt, Define) and scopes[stmt.scope].kind == CLASS:
             yield from _sites(module, stmt.scope)
+
+
+def _inside(scopes: Sequence[Scope], index: int) -> Iterator[Scope]:
+    """The scopes in a scope, at any depth: they are numbered outside in."""
+    for scope in islice(scopes, index + 1, None):
+        if scope.parent < index:
+            return
+        yield scope

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ class Entry:
         launchers: Commands and manifests that start it.
         line: The line to point at: the main block's, the function's.
         handlers: Functions a framework calls once ``definition`` ran: routes, steps, test functions.
+        scripts: Functions the main block calls, and installed commands start without it.
     """
 
     definition: Definition
@@ -45,6 +46,7 @@ class Entry:
     launchers: tuple[Place, ...]
     line: int
     handlers: tuple[Definition, ...] = ()
+    scripts: tuple[Definition, ...] = ()
 
     @property
     def is_test(self) -> bool:
@@ -78,6 +80,7 @@ class Entries:
         self._project = project
         self._frameworks = Frameworks(project)
         self._launchers: dict[str, list[Place]] = {}
+        self._started: dict[str, list[Definition]] = {}
 
     @cached_property
     def all(self) -> tuple[Entry, ...]:
@@ -124,9 +127,9 @@ class Entries:
         path = entry.definition.module.path
         if entry.definition.is_module or f"{path}:" not in found:
             places += launched.get(path, ())
-        return Entry(
-            entry.definition, entry.kind, entry.name, tuple(sorted(dict.fromkeys(places))), entry.line, entry.handlers
-        )
+        scripts = {definition.name: definition for definition in self._started.get(entry.definition.name, ())}
+        launchers = tuple(sorted(dict.fromkeys(places)))
+        return replace(entry, launchers=launchers, scripts=tuple(scripts.values()))
 
     def _launched(self) -> dict[str, list[Place]]:
         """Commands by the module they run."""
@@ -159,6 +162,8 @@ class Entries:
                 names = [definition.name]
             elif definition is not None:
                 names = [definition.name if definition.name in found else f"{module.path}:"]
+                if definition.name not in found and definition.is_function:
+                    self._started.setdefault(names[0], []).append(definition)
             else:  # a typer or click object: every command of the module
                 names = [entry.definition.name for entry in found.values() if entry.definition.module is module]
                 if not names:

@@ -48,6 +48,12 @@ def is_loader(name: str) -> bool:
     return name.endswith("DataLoader")
 
 
+def calls_back(name: str) -> bool:
+    """Whether a library's callable may run what it is given: a quick look, before its arguments are."""
+    last = name.rpartition(".")[2]
+    return last in PASSED_ON or is_loader(last) or name in _PROTOCOL
+
+
 class Frameworks:
     """Finds the project's methods a library runs because of one call."""
 

@@ -13,7 +13,6 @@ from packaging.specifiers import SpecifierSet
 
 from mldebt.facts.flow import Flow
 from mldebt.facts.schema import ModuleFacts
-from mldebt.inference import Inference
 from mldebt.module import Module
 from mldebt.project.calls import CallGraph
 from mldebt.project.constants import Constants
@@ -32,6 +31,7 @@ from mldebt.sources.artefacts import Repository
 from mldebt.sources.text import Source
 
 if TYPE_CHECKING:
+    from mldebt.inference import Inference
     from mldebt.rule import Analysis, RowT, Table
 
 AnalysisT = TypeVar("AnalysisT", bound="Analysis")
@@ -186,7 +186,14 @@ class Project:
     @cached_property
     def inference(self) -> Inference:
         """astroid, for a receiver's class that linked facts do not tell."""
+        from mldebt.inference import Inference  # few scans ask, and astroid is a tenth of the start-up
+
         return Inference(self)
+
+    def close(self) -> None:
+        """Forget what astroid keeps in the process."""
+        if "inference" in self.__dict__:
+            self.inference.close()
 
     @cached_property
     def constants(self) -> Constants:

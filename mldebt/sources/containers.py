@@ -164,6 +164,9 @@ class _Stage:
                 return self._exec([*entry, *arguments], self.entry[0], self.place(self.directory))
             if not entry:  # the shell form ignores CMD
                 return self.commands(*self.entry)
+        if self.entry and (entry := _json_words(self.entry[1])):
+            # whoever starts the container gives the arguments
+            return self._exec([*entry, "$@"], self.entry[0], self.place(self.directory))
         return [command for part in (self.entry, self.arguments) if part for command in self.commands(*part)]
 
 

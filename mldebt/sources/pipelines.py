@@ -5,11 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from mldebt.sources.artefacts import Command, Leaf
 from mldebt.sources.configs import assignments
+from mldebt.sources.dvc_templates import Leaves, Templates, nothing
 from mldebt.sources.places import Layout, Place, Shell
 from mldebt.sources.shell import read_script
 from mldebt.sources.yaml_leaves import Reading
@@ -18,16 +19,11 @@ _AZURE = re.compile(r"(?:^|/)\.?azure[^/]*(?:/.*)?\.ya?ml$")
 _CHECKOUT = re.compile(
     r"\$\{\{\s*github\.workspace\s*\}\}|\$\((?:Build\.SourcesDirectory|System\.DefaultWorkingDirectory)\)"
 )
-Leaves = Callable[[str], "Sequence[Leaf]"]
 _SCRIPTS = frozenset({"script", "before_script", "after_script", "install", "before_install", "after_success"})
 
 
-def _nothing(path: str) -> Sequence[Leaf]:
-    return ()
-
-
 @dataclass(frozen=True, slots=True)
-class ShellText:
+class _Text:
     """One shell text of a pipeline: the keys it stands under, the line it starts on, the text line for line."""
 
     keys: tuple[str, ...]
@@ -54,7 +50,7 @@ def pipeline_kind(path: str) -> str | None:
 
 
 def pipeline_commands(
-    kind: str, text: str, reading: Reading, path: str, layout: Layout, leaves: Leaves = _nothing
+    kind: str, text: str, reading: Reading, path: str, layout: Layout, leaves: Leaves = nothing
 ) -> list[Command]:
     """Return the commands of a pipeline file that ``reading`` was made from.
 
@@ -71,7 +67,8 @@ def pipeline_commands(
         return _hooks(reading.leaves, path, layout)
     texts = _texts(text, reading, _IS_SCRIPT[kind])
     if kind == "dvc":
-        texts = filled(texts, reading.leaves, own, leaves)
+        templates = Templates(reading.leaves, own, leaves)
+        texts = (replace(one, text=templates.fill(one.keys, one.text)) for one in texts)
         return _run(texts, path, "dvc", layout, lambda keys: _below(own, _dvc_directory(keys, setting), layout))
     if kind == "mlproject":
         return _run(texts, path, "mlproject", layout, lambda keys: Place(own))
@@ -117,21 +114,21 @@ _IS_SCRIPT: Mapping[str, Callable[[tuple[str, ...]], bool]] = MappingProxyType(
 _Setting = Callable[..., str | None]
 
 
-def _texts(text: str, reading: Reading, is_script: Callable[[tuple[str, ...]], bool]) -> Iterator[ShellText]:
+def _texts(text: str, reading: Reading, is_script: Callable[[tuple[str, ...]], bool]) -> Iterator[_Text]:
     lines = text.split("\n")
     for index, leaf in enumerate(reading.leaves):
         if not isinstance(leaf.value, str) or not leaf.keys or not is_script(leaf.keys):
             continue
         style, first, last = reading.blocks.get(index, ("", leaf.line, leaf.line))
         if not style:
-            yield ShellText(leaf.keys, leaf.line, leaf.value)
+            yield _Text(leaf.keys, leaf.line, leaf.value)
             continue
         body = lines[first - 1 : last]
         margin = min((len(line) - len(line.lstrip()) for line in body if line.strip()), default=0)
         body = [line[margin:].rstrip("\r") for line in body]
         # A folded scalar is one line to the shell but where a blank or an indented line stands.
         folded = style == ">"
-        yield ShellText(leaf.keys, first, "\n".join(_folded(body) if folded else body))
+        yield _Text(leaf.keys, first, "\n".join(_folded(body) if folded else body))
 
 
 def _folded(lines: Sequence[str]) -> Iterator[str]:
@@ -141,7 +138,7 @@ def _folded(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _run(
-    texts: Iterator[ShellText], path: str, kind: str, layout: Layout, directory: Callable[[tuple[str, ...]], Place]
+    texts: Iterator[_Text], path: str, kind: str, layout: Layout, directory: Callable[[tuple[str, ...]], Place]
 ) -> list[Command]:
     """Run texts one after the other; those of one list of a job share a shell, as GitLab and Travis do it."""
     found: list[Command] = []

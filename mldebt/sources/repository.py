@@ -70,7 +70,9 @@ _Placed = TypeVar("_Placed", Command, Dependency, EntryPoint)
 
 
 def read_repository(root: Path, artefacts: Sequence[str], every: Collection[str] = ()) -> Repository:
-    """Read the artefacts below ``root``; none of them is run and no other file is opened but ``setup.py``.
+    """Read the artefacts below ``root``; none of them is run.
+
+    No other file is opened but ``setup.py`` and what a Makefile or dvc.yaml reads: included files and parameters.
 
     Args:
         root: The repository's directory.
@@ -149,6 +151,15 @@ class _Collector:
         encoding, start = next(((e, len(bom)) for bom, e in _BOMS if data.startswith(bom)), ("utf-8", 0))
         return data[start:].decode(encoding, errors="replace").replace("\r\n", "\n").replace("\r", "\n")
 
+    def _other(self, path: str) -> str | None:
+        """The text of another file that an artefact refers to, if the repository has it."""
+        return self._text(path, MAX_SMALL_BYTES) if path in self.layout.files else None
+
+    def _leaves(self, path: str) -> Sequence[Leaf]:
+        form = FORMATS.get(path[path.rfind(".") :].lower(), "") if "." in path else ""
+        text = self._other(path) if form else None
+        return read_config(text, form).leaves if text is not None else ()
+
     def _manifest(self, manifest: Manifest) -> None:
         self.manifests.append(manifest)
         self.problems.extend((manifest.path, line, message) for line, message in manifest.problems)
@@ -159,7 +170,7 @@ class _Collector:
         elif name.endswith(_DOCUMENT_SUFFIXES):
             self.commands.extend(document_commands(text, path, self.layout))
         elif name in _MAKEFILES or name.endswith(".mk"):
-            self.commands.extend(make_commands(text, path, self.layout))
+            self.commands.extend(make_commands(text, path, self.layout, self._other))
         elif name in {"justfile", ".justfile"}:
             self.commands.extend(just_commands(text, path, self.layout))
         elif _DOCKERFILE.match(name):
@@ -190,7 +201,7 @@ class _Collector:
     def _pipeline(self, path: str, name: str, text: str, reading: Reading) -> None:
         kind = pipeline_kind(path)
         if kind is not None:
-            self.commands.extend(pipeline_commands(kind, text, reading, path, self.layout))
+            self.commands.extend(pipeline_commands(kind, text, reading, path, self.layout, self._leaves))
         elif _ENVIRONMENT.match(name):
             self.manifests.append(read_environment(reading.leaves, path))
 
@@ -213,8 +224,8 @@ class _Collector:
             configs=tuple(sorted(self.configs, key=lambda config: config.path)),
             lock_files=tuple(sorted(self.locks)),
             documents=tuple(sorted(self.documents)),
-            problems=tuple(sorted(self.problems)),
-            skipped=tuple(sorted(self.skipped)),
+            problems=tuple(sorted(set(self.problems))),
+            skipped=tuple(sorted(set(self.skipped))),
         )
 
 

@@ -18,6 +18,7 @@ REST = "rest"  # argparse.REMAINDER
 _UNKNOWN = re.compile(r"[$`<>{}*?\[\]]|\.\.\.|…|%|path/to|\bxxx\b", re.IGNORECASE)
 _NUMBER = re.compile(r"^-\d+$|^-\d*\.\d+$")
 _INT = re.compile(r"\s*[+-]?\d+(?:_\d+)*\s*")
+_BOOLEANS = frozenset({"yes", "true", "t", "y", "1", "no", "false", "f", "n", "0"})  # what HfArgumentParser reads
 _WORD = re.compile(r"[A-Za-z_][\w-]*")
 
 
@@ -28,7 +29,7 @@ class Option:
     Args:
         flags: All its spellings.
         nargs: 1 (a plain value), 0, a count given as such (``("n", 2)``), "?", "*", "+", REST or ANY.
-        kind: int, float, or "" when any text will do or the type is not known.
+        kind: int, float, bool, or "" when any text will do or the type is not known.
         choices: The legal values as texts; None when everything is, or they are not known.
         required: Certainly needed on every command line.
     """
@@ -257,6 +258,8 @@ def _refused(option: Option, word: str, documented: bool) -> str:
             return "which is no int"
         if option.kind == "float" and not _is_float(word):
             return "which is no float"
+        if option.kind == "bool" and word.lower() not in _BOOLEANS:
+            return "which is no truth value"
     if option.choices is not None and word not in option.choices:
         if option.kind and _same_number(word, option.choices):
             return ""

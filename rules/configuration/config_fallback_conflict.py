@@ -24,9 +24,10 @@ _LAUNCHED = re.compile(
     r"|CUDA_|NCCL_|OMP_|MKL_|XDG_|HOME$|USER(?:NAME)?$|PATH$|TMP(?:DIR)?$|TEMP$|SHELL$|TERM$|HOSTNAME$|PWD$|COLUMNS$|LANG"
 )
 _MOST_READS = 60  # of one key: a word that common is no one option's
-# How one service is run, which is each service's own affair.
+# How one program is run, which is its own affair; and what one service has of its own beside.
+_PROCESS = re.compile(r"(?:^|_)(?:PORT|HOST|WORKERS?|TIMEOUT|THREADS?|PROCESSES|CONCURRENCY)$", re.IGNORECASE)
 _OPERATIONAL = re.compile(
-    r"(?:^|_)(?:PORT|HOST|ADDR(?:ESS)?|WORKERS?|TIMEOUT|THREADS?|PROCESSES|CONCURRENCY|DEVICE|BATCH(?:_?SIZE)?|LOG\w*|DEBUG"
+    r"(?:^|_)(?:PORT|HOST|WORKERS?|TIMEOUT|THREADS?|PROCESSES|CONCURRENCY|ADDR(?:ESS)?|DEVICE|BATCH(?:_?SIZE)?|LOG\w*|DEBUG"
     r"|URL|URI|PATH|DIR|ROOT|RETRIES|INTERVAL|NAME|ENV(?:IRONMENT)?|CACHE\w*|QUEUE\w*|TOPIC|TOKEN|KEY|SECRET)$",
     re.IGNORECASE,
 )
@@ -58,8 +59,8 @@ class ConfigFallbackConflict(ProjectRule):
     Silent on its own: objects that are not proved to be configuration (records, `kwargs`), fallbacks that are equal
     however they are spelled (`int(os.environ.get("N", "4"))` and `4`), falsy ones that are only tested for truth,
     architecture presets (`args.x = getattr(args, "x", 512)`), the two arms of a branch, classes to choose from, code
-    that upgrades old files, variables a launcher sets (`RANK`), other sections and other files. If two programs are
-    meant to differ, give the option two names.
+    that upgrades old files, variables a launcher sets (`RANK`) or that say how one of several services is run (`PORT`,
+    `WORKERS`), other sections and other files. If two programs are meant to differ, give the option two names.
 
     ## References
 
@@ -157,6 +158,51 @@ class ConfigFallbackConflict(ProjectRule):
                 "net.py": """
                 def model(section):
                     return make(section.get("image_size", 256))
+                """,
+            }
+        ),
+        Bad(
+            {
+                "services/index/job.py": """
+                import os
+
+                MAX_TOKENS = int(os.environ.get("MAX_TOKENS", "512"))
+                encode(load(), MAX_TOKENS)
+                """,
+                "services/query/app.py": """
+                from os import getenv
+
+                def encoder():
+                    return make(max_length=int(getenv("MAX_TOKENS", "256")))
+                """,
+                "docker-compose.yml": """
+                services:
+                  index:
+                    build: services/index
+                  query:
+                    build: ./services/query
+                """,
+            },
+            anchors=("services/index/job.py:3",),
+        ),
+        Good(
+            {
+                "services/index/job.py": """
+                import os
+
+                encode(load(), int(os.environ.get("REQUEST_TIMEOUT", "512")), int(os.environ.get("INDEX_WORKERS", "8")))
+                """,
+                "services/query/app.py": """
+                import os
+
+                serve(int(os.environ.get("REQUEST_TIMEOUT", "1")), int(os.environ.get("INDEX_WORKERS", "2")))
+                """,
+                "docker-compose.yml": """
+                services:
+                  index:
+                    build: services/index
+                  query:
+                    build: services/query
                 """,
             }
         ),
@@ -343,7 +389,7 @@ def _linked(project: Project, key: str, one: Fallback, other: Fallback, owners: 
         return True
     if any(closure >= set(paths) for closure in (project.imports.closure(path) for path in _entries(project))):
         return True
-    if key.lower() in _GENERIC:
+    if key.lower() in _GENERIC or _PROCESS.search(key):
         return False
     if closures[0] & closures[1] or paths[0].rpartition("/")[0] == paths[1].rpartition("/")[0]:
         return True

@@ -12,6 +12,7 @@ from mldebt.facts.schema import FUNCTION, Build, Call, Expr, For, If, Lambda, Re
 from mldebt.facts.walk import blocks
 
 from .command_line import ANY, REST, Interface, Option
+from .dataclass_options import HF_PARSERS, dataclass_options
 from .owners import receiver_of
 from .parsers import ARGPARSE, Declared, Parser, Parsers, Place, method_of
 
@@ -53,9 +54,13 @@ class InterfaceBuilder:
 
     def _build(self, parser: Parser, depth: int) -> Interface | None:
         keywords = {keyword.name: keyword.value for keyword in parser.call.keywords}
-        if not depth or None in keywords or (not parser.is_command and not self._is_plain(parser.name)):
+        by_fields = parser.name in HF_PARSERS
+        if not depth or None in keywords or not (parser.is_command or by_fields or self._is_plain(parser.name)):
             return None
         module = self._project.modules[parser.path]
+        fields = dataclass_options(self._project, module, parser.scope, parser.call) if by_fields else ()
+        if fields is None:
+            return None
         prefix = self._constant(module, parser.scope, keywords.get("prefix_chars"), "-")
         file_prefix = self._constant(module, parser.scope, keywords.get("fromfile_prefix_chars"), "")
         abbreviations = self._constant(module, parser.scope, keywords.get("allow_abbrev"), True)
@@ -66,7 +71,10 @@ class InterfaceBuilder:
         if any(one.flags is None for one in own) or self._escapes(parser):
             return None
         found = Interface(
-            options=tuple(_option(one, self._certain(one, parser)) for one in own if not one.is_positional),
+            options=(
+                *fields,
+                *(_option(one, self._certain(one, parser)) for one in own if not one.is_positional),
+            ),
             positionals=tuple(_option(one, self._certain(one, parser)) for one in own if one.is_positional),
             abbreviations=bool(abbreviations),
             file_prefix=str(file_prefix or ""),

@@ -58,16 +58,17 @@ class Launches(Analysis):
         super().__init__(project)
 
     @cached_property
-    def all(self) -> tuple[Launch, ...]:
-        found = [
-            self._launch(command, Place(command.path, Span(command.line)))
-            for command in self.project.repository.commands
-        ]
+    def commands(self) -> tuple[tuple[Command, Place], ...]:
+        """Every command of the repository, whatever it runs, and where it stands."""
+        found = [(command, Place(command.path, Span(command.line))) for command in self.project.repository.commands]
         for module in self.project.modules.values():
-            if module.role != "project" or module.is_test:
-                continue
-            found += [self._launch(command, place) for command, place in _of_magics(module)]
-            found += [self._launch(command, place) for command, place in _of_calls(module)]
+            if module.role == "project" and not module.is_test:
+                found += [*_of_magics(module), *_of_calls(module)]
+        return tuple(found)
+
+    @cached_property
+    def all(self) -> tuple[Launch, ...]:
+        found = [self._launch(command, place) for command, place in self.commands]
         return tuple(sorted((one for one in found if one is not None), key=lambda one: one.place))
 
     @cached_property

@@ -345,6 +345,14 @@ class Lineage(Analysis):
             for binding in self._attributes.bindings(definition).get(attribute, ())
         ]
 
+    def attribute(self, owner: str, name: str) -> list[tuple[Module, int, Expr]]:
+        """What a project class, its bases or subclasses bind to an attribute: module, scope and value of each."""
+        definition = self.project.definition(owner) if ":" in owner else None
+        if definition is None or not definition.is_class:
+            return []
+        bound = self._bindings([one for one in self.project.mro(owner) if ":" in one], name)
+        return [(module, one.scope, one.value) for module, one in bound if one.value is not None]
+
     # Calls.
 
     def _call(self, step: _Step, call: Call) -> Iterator[_Step | Creation]:

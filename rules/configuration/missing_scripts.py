@@ -27,6 +27,7 @@ _MAKERS = frozenset(
 _WRITES = frozenset(
     {"write_text", "write_bytes", "copyfile", "copy", "copy2", "urlretrieve", "snapshot_download", "write"}
 )
+_MAKEFILE = re.compile(r"(?:^|/)(?:GNU)?[Mm]akefile$|\.mk$")
 _MOST_TEXT = 1 << 20
 
 
@@ -75,8 +76,10 @@ class MissingScripts(Analysis):
         if f"{stem}.ipynb" in self._basenames or self._is_ignored(script):
             return True
         parts = {name, stem, *posixpath.dirname(posixpath.normpath(script)).split("/")}
-        for command in self.project.repository.commands:
+        for command, _ in self.project[Launches].commands:
             words = command.words
+            if not words:
+                continue
             if words[0].rpartition("/")[2] not in _MAKERS and words[0] not in _MAKERS:
                 continue
             if words[:2] == ("git", "clone") and any(_last(word) in parts for word in words[2:]):
@@ -85,9 +88,27 @@ class MissingScripts(Analysis):
                 return True
             if words[:2] == ("git", "clone") and command.path == launch.command.path:
                 return True
+        if name in self._arguments:
+            return True
         written = re.compile(rf"(?:>\s*|tee\s+(?:-a\s+)?|%%writefile\s+|-O\s+|-o\s+)[\"']?(?:\S*/)?{re.escape(name)}\b")
         artefacts = {command.path for command in self.project.repository.commands} | {launch.command.path}
-        return any(written.search(self._text(path)) for path in sorted(artefacts)) or self._is_written(name)
+        if any(written.search(self._text(path)) for path in sorted(artefacts)) or self._is_written(name):
+            return True
+        if any(written.search(text) for module in self.project.modules.values() for _, text in module.facts.magics):
+            return True
+        made = re.compile(rf"^(?:[^\s:#]*/)?{re.escape(name)}\s*:(?!=)", re.MULTILINE)
+        return any(made.search(self._text(path)) for path in sorted(artefacts) if _MAKEFILE.search(path))
+
+    @cached_property
+    def _arguments(self) -> frozenset[str]:
+        """Names of files that programs are told to write, or may be: ``python generate.py --out build/job.py``."""
+        found: set[str] = set()
+        for launch in self.project[Launches].all:
+            for word in launch.invocation.arguments:
+                value = word.rpartition("=")[2] if word.startswith("-") else word
+                if value.endswith((".py", ".ipynb")):
+                    found.add(posixpath.basename(value))
+        return frozenset(found)
 
     def _is_written(self, name: str) -> bool:
         """Whether Python code that writes files names it."""

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from mldebt.module import Module
 
 _ADD = frozenset({"add_argument"})
-_PATHS = frozenset({"pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "builtins.str", "os.fspath", "os.path.join"})
+_PATHS = frozenset(
+    {"pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "builtins.str", "os.fspath", "os.path.join"}
+)
 
 
 def default_text(module: Module, ref: Ref, elsewhere: Iterable[Module] = ()) -> str:
@@ -51,10 +53,10 @@ def path_text(module: Module, scope: int, expr: Expr) -> str:
     if isinstance(expr, Binary) and expr.op == "/":
         parts = [path_text(module, scope, part) for part in (expr.left, expr.right)]
         return posixpath.join(*parts) if all(parts) else ""
-    if isinstance(expr, Call) and expr.args and not expr.keywords:
-        if not _PATHS.isdisjoint(module.names(scope, expr.function)):
-            parts = [path_text(module, scope, part) for part in expr.args]
-            return posixpath.join(*parts) if all(parts) else ""
+    plain = isinstance(expr, Call) and expr.args and not expr.keywords
+    if plain and isinstance(expr, Call) and not _PATHS.isdisjoint(module.names(scope, expr.function)):
+        parts = [path_text(module, scope, part) for part in expr.args]
+        return posixpath.join(*parts) if all(parts) else ""
     return ""
 
 

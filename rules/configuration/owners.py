@@ -46,9 +46,7 @@ _NAMED = frozenset({"wandb.config", "flags.FLAGS", "absl.flags.FLAGS"})
 _HYDRA = frozenset({"hydra.main", "hydra.main.main", "pytorch_lightning.cli"})
 
 # Methods of a path, or of an open file, that lead to what is in the file.
-_OPENERS = frozenset(
-    "open read read_text read_bytes resolve absolute expanduser as_posix joinpath with_suffix".split()
-)
+_OPENERS = frozenset("open read read_text read_bytes resolve absolute expanduser as_posix joinpath with_suffix".split())
 _MOST_OPENED = 4  # steps from what is loaded back to its path
 
 Owner = tuple[str, ...]
@@ -141,7 +139,7 @@ class Owners(Analysis):
         return ":".join((creation.path, str(creation.line), str(creation.column), *creation.given))
 
     def _texts(self, module: Module, scope: int, call: Call) -> Iterator[str]:
-        """Texts that may name the file a call reads: constants in its arguments, and the paths these are opened from."""
+        """Texts that may name the file a call reads: constants in its arguments, and the paths they come from."""
         for value in (*call.args, *(keyword.value for keyword in call.keywords)):
             for node in walk(value):
                 if isinstance(node, (Const, Ref)):
@@ -151,13 +149,13 @@ class Owners(Analysis):
     def _text(self, module: Module, scope: int, expr: Expr) -> Iterator[str]:
         text = path_text(module, scope, expr)
         if not text and isinstance(expr, Ref):
-            closure = self.project.imports.closure(module.path)
+            closure = self.project.imports.closure(module.path) if not expr.name.startswith("self.") else ()
             text = default_text(module, expr, (self.project.modules[path] for path in sorted(closure)))
         if text:
             yield text
 
     def _opened(self, module: Module, scope: int, expr: Expr, depth: int) -> Iterator[str]:
-        """The path an open file, or what is read of one, comes from: ``f``, ``args.config.open()``, ``p.read_text()``."""
+        """The path that an open file, or what is read of one, comes from: ``f``, ``args.config.read_text()``."""
         if not depth:
             return
         if isinstance(expr, Call):

@@ -172,6 +172,16 @@ class Parsers(Analysis):
                     classes.add(one.name)
                 elif isinstance(one.expr, Call) and (found := self._parser(one, one.expr)) is not None:
                     parsers[found.key] = found
+                elif (
+                    one.kind == INSTANCE
+                    and len(one.section) == 1
+                    and (held := self._lineage.attribute(one.name, *one.section))
+                ):
+                    for where in held:
+                        at = (where[0].path, getattr(where[2], "line", 0), getattr(where[2], "column", 0))
+                        if at not in seen:
+                            seen.add(at)
+                            pending.append(where)
                 else:
                     unknown = True
         return Origins(parsers, frozenset(classes), unknown)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mldebt.facts.schema import Build, Call, Const, Expr, Ref, Slice, Subscript
+from mldebt.facts.schema import Assign, Build, Call, Const, Delete, Expr, Ref, Slice, Subscript
 from mldebt.facts.walk import children, expressions, statements
 from mldebt.finding import Place
 from mldebt.rule import Analysis
 
 from .click_programs import ClickPrograms
-from .command_line import Interface
+from .command_line import Interface, Option
+from .dataclass_options import HF_PARSERS
 from .interfaces import InterfaceBuilder
 from .owners import PARSE_METHODS, receiver_of
 from .parsers import Parser, Parsers, method_of
@@ -57,7 +58,7 @@ class Programs(Analysis):
                 if reads is False:
                     continue
                 receiver = receiver_of(call)
-                if reads is None or method_of(call) not in _STRICT or receiver is None:
+                if reads is None or not _is_strict(call) or receiver is None:
                     return None
                 origins = self._parsers.of(definition.module, definition.index, receiver)
                 if origins.unknown or origins.classes or len(origins.parsers) != 1:
@@ -68,11 +69,22 @@ class Programs(Analysis):
                 parser = found
         if parser is None and not any(_open(one) for one in reached):
             return self._by_click(module)
-        if parser is None or any(_touches_argv(definition) for definition in reached):
+        by_fields = parser is not None and parser.name in HF_PARSERS
+        if parser is None or any(_touches_argv(definition, elements=by_fields) for definition in reached):
             return None
         interface = InterfaceBuilder(self.project, module).build(parser)
+        if interface is not None and by_fields:
+            interface = self._or_from_file(interface, module, reached)
         made = self.project.modules[parser.path].place(parser.call)
         return Program(interface, made) if interface is not None else None
+
+    def _or_from_file(self, interface: Interface, module: Module, reached: list[Definition]) -> Interface:
+        """The interface of a program that may find its options in a file: ``train.args``, or the JSON it is given."""
+        beside = f"{module.path.removesuffix('.py')}.args" in self.project.every
+        if not beside and not any("sys.argv" in definition.scope.uses for definition in reached):
+            return interface
+        options = tuple(replace(option, required=False) for option in interface.options)
+        return replace(interface, options=options, positionals=(*interface.positionals, Option((), "file", "*")))
 
     def _by_click(self, module: Module) -> Program | None:
         """The click command a module runs itself, when there is exactly one."""
@@ -105,6 +117,17 @@ class Programs(Analysis):
                     seen.add(key)
                     pending.append(edge.target)
         return found
+
+
+def _is_strict(call: Call) -> bool:
+    """Whether a parsing call refuses what the parser does not know."""
+    if method_of(call) in _STRICT:
+        return True
+    return (
+        method_of(call) == "parse_args_into_dataclasses"
+        and len(call.args) < 2
+        and ({keyword.name for keyword in call.keywords} <= {"args", "look_for_args_file"})
+    )
 
 
 def _open(definition: Definition) -> bool:
@@ -150,10 +173,17 @@ def _is_argv(expr: Expr) -> bool:
     )
 
 
-def _touches_argv(definition: Definition) -> bool:
-    """Whether a body reads or changes ``sys.argv`` beside its name and handing it to a parser."""
+def _touches_argv(definition: Definition, *, elements: bool) -> bool:
+    """Whether a body reads or changes ``sys.argv`` beside its name and handing it to a parser.
+
+    ``elements``: looking at single words of it is no matter, as in ``if sys.argv[1].endswith(".json")``.
+    """
     if "sys.argv" not in definition.scope.uses:
         return False
+    for stmt in statements(definition.body):
+        changed = stmt.targets if isinstance(stmt, (Assign, Delete)) else ()
+        if any(isinstance(one, Subscript) and getattr(one.value, "name", "") == "sys.argv" for one in changed):
+            return True
     stack: list[Expr] = [
         root for stmt in statements(definition.body) for root in expressions(stmt, definition.module.facts.scopes)
     ]
@@ -165,7 +195,7 @@ def _touches_argv(definition: Definition) -> bool:
             continue
         if isinstance(node, Call) and method_of(node) == "len":
             continue
-        if isinstance(node, Subscript) and isinstance(node.index, Const) and node.index.value == 0:
+        if isinstance(node, Subscript) and isinstance(node.index, Const) and (node.index.value == 0 or elements):
             continue
         stack.extend(children(node))
     return False

@@ -25,7 +25,8 @@ class StaleLaunchCommand(ProjectRule):
     """A command starts a script that is not there, or gives it options its parser refuses.
 
     Commands are read from shell scripts, Makefiles, Dockerfiles, CI and pipeline files, documents, notebooks and
-    `subprocess` calls; options from the argparse parser that the script's entry really runs.
+    `subprocess` calls, with what included Makefiles and dvc's parameters put into them; options from the argparse
+    parser, the click command or the dataclasses of an `HfArgumentParser` that the script's entry really runs.
 
     ## Why it is debt
 
@@ -41,9 +42,10 @@ class StaleLaunchCommand(ProjectRule):
     ## When to leave it
 
     Silent on its own: parsers that are open (`parse_known_args`, Hydra, Fire, `REMAINDER`, an option whose name is not
-    constant, a parser handed to code that is not seen), abbreviations argparse accepts, placeholders (`<path>`,
-    `$ARGS`, `path/to/x.py`), scripts that something creates, copies, downloads or clones, commands whose directory is
-    not known, and examples that a library's documents give for its users' own scripts.
+    constant, a parser handed to code that is not seen, dataclasses derived from a library's), abbreviations argparse
+    accepts, placeholders (`<path>`, `$ARGS`, `path/to/x.py`), scripts that something creates, copies, downloads or
+    clones, commands whose directory is not known, and examples that a library's documents give for its users' own
+    scripts.
 
     ## References
 
@@ -155,6 +157,94 @@ class StaleLaunchCommand(ProjectRule):
                 """,
             },
             anchors=("sweep.py:5",),
+        ),
+        Bad(
+            {
+                "finetune.py": """
+                from dataclasses import dataclass
+                from transformers import HfArgumentParser
+
+                @dataclass
+                class Data:
+                    manifest: str
+                    max_seconds: float = 30.0
+                    shuffle: bool = True
+
+                def main():
+                    (data,) = HfArgumentParser(Data).parse_args_into_dataclasses()
+                    fit(data.manifest, data.max_seconds, data.shuffle)
+
+                if __name__ == "__main__":
+                    main()
+                """,
+                "run.sh": """
+                python finetune.py --manifest a.jsonl --no_shuffle --max-seconds 20
+                accelerate launch finetune.py --manifest a.jsonl --max_duration_s 20
+                """,
+            },
+            anchors=("run.sh:2",),
+        ),
+        Bad(
+            {
+                "serve.py": """
+                import click
+
+                @click.command(context_settings={"show_default": True})
+                @click.option("--ckpt", required=True)
+                def main(ckpt):
+                    run(ckpt)
+
+                if __name__ == "__main__":
+                    main()
+                """,
+                "Dockerfile": """
+                FROM python:3.12
+                COPY . /app
+                WORKDIR /app
+                ENTRYPOINT ["python", "serve.py"]
+                CMD ["--model-path", "best.pt"]
+                """,
+            },
+            anchors=("Dockerfile:4",),
+        ),
+        Good(
+            {
+                "finetune.py": """
+                from dataclasses import dataclass
+                from transformers import HfArgumentParser, TrainingArguments
+
+                @dataclass
+                class Training(TrainingArguments):
+                    pool: str = "mean"
+
+                (training,) = HfArgumentParser(Training).parse_args_into_dataclasses()
+                fit(training)
+                """,
+                "run.sh": "python finetune.py --pool cls --warmup_ratio 0.1",
+            }
+        ),
+        Good(
+            {
+                "train.py": """
+                import argparse
+
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--data", required=True)
+                print(parser.parse_args().data)
+                """,
+                "Dockerfile": """
+                FROM python:3.12
+                COPY . /app
+                WORKDIR /app
+                ENTRYPOINT ["python", "train.py"]
+                """,
+                "write_jobs.py": "import sys; save(sys.argv[1])",
+                "Makefile": """
+                jobs:
+                \tpython write_jobs.py build/job.py
+                \tpython build/job.py
+                """,
+            }
         ),
         Good(
             {

@@ -19,14 +19,15 @@ _MOST_PARSES = 60  # per block
 _PROSE = re.compile(
     r">>>|\.\.\. |\busage\b|\bexamples?\b|\be\.g\.|\bi\.e\.|\bequivalent|\bsame as\b|\bpseudo|\bformat\b|\boutputs?:"
     r"|\binputs?:|\breturns?:|\bshapes?\b|\bnote\b|\bschema\b|\bsnippet|\blooks? like\b|\billustrat|\bfor instance\b"
-    r"|\bhow to\b|\bto run\b|\bcan be used\b|\bas follows\b|\byields?:|\bwhere\b.*:$|\brefer to\b|\bsee\b|\bderiv",
+    r"|\bhow to\b|\bto run\b|\bcan be used\b|\bas follows\b|\byields?:|\bwhere\b.*:$|\brefer to\b|\bsee\b|\bderiv"
+    r"|\buncomment\b|\bno longer works\b",
     re.IGNORECASE,
 )
 # Somebody says that it was switched off.
 _DISABLED = re.compile(
     r"\b(?:old|older|previous(?:ly)?|former(?:ly)?|original(?:ly)?|alternatives?|instead(?! of)|disabled?|tr(?:y|ied)"
     r"|deprecated|experiments?|experimental|legacy|unused|was|before|todo|fixme|hack|worse|better|slower|faster|debug\w*|temp\w*"
-    r"|enable|uncomment|for now|remove[d]?|backup|version|baseline|ablation|does(?:n'?t| not) work|didn'?t)\b",
+    r"|enable|for now|remove[d]?|backup|version|baseline|ablation|does(?:n'?t| not) work|didn'?t)\b",
     re.IGNORECASE,
 )
 _CODE = re.compile(
@@ -192,9 +193,10 @@ def _weight(tree: ast.Module) -> int:
 
 def _acts(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Expr):
-        return isinstance(statement.value, (ast.Call, ast.Await)) or (
-            isinstance(statement.value, ast.Yield) and statement.value.value is not None
-        )
+        value = statement.value
+        if isinstance(value, ast.Tuple):  # `Blur(p=0.1),`: an element switched off in a list
+            return all(isinstance(item, ast.Call) for item in value.elts)
+        return isinstance(value, (ast.Call, ast.Await)) or (isinstance(value, ast.Yield) and value.value is not None)
     if isinstance(statement, ast.AnnAssign):
         return statement.value is not None
     if isinstance(statement, ast.Assign):

@@ -235,18 +235,20 @@ class CommentedOutExperiment(ProjectRule):
                 yield from self._check(module)
 
     def _check(self, module: Module) -> Iterator[Problem]:
-        start: int | None = None
-        found: list[tuple[list[Block], dict[str, None]]] = []
-        for block in chain(commented_blocks(module), quoted_blocks(module)):
-            start = _first_statement(module) if start is None else start
-            about = dict.fromkeys(_about(block, module)) if block.first > start else {}
-            if about and found and _together(found[-1][0][-1], block, module):
-                found[-1][0].append(block)
-                found[-1][1].update(about)
-            elif about:
-                found.append(([block], about))
-        for blocks, about in found:
-            yield _problem(blocks, tuple(about), module)
+        groups: list[list[Block]] = []
+        every = chain(commented_blocks(module), quoted_blocks(module))
+        for block in sorted(every, key=lambda block: block.first):
+            if block.quoted and _is_output(block, module):
+                continue
+            if groups and _together(groups[-1][-1], block, module):
+                groups[-1].append(block)
+            else:
+                groups.append([block])
+        for blocks in groups:
+            if blocks[0].first > _first_statement(module):
+                about = tuple(dict.fromkeys(name for block in blocks for name in _about(block, module)))
+                if about:
+                    yield _problem(blocks, about, module)
 
     def mend(self, problem: Problem, project: Project) -> Fix | None:
         place = problem.place
@@ -379,6 +381,12 @@ def _reads(value: ast.expr | None, module: Module, scope: int) -> bool:
     facts = module.facts.scopes
     known = {*facts[scope].bindings, *facts[0].bindings}
     return any(isinstance(node, ast.Name) and node.id in known for node in ast.walk(value))
+
+
+def _is_output(block: Block, module: Module) -> bool:
+    """Whether the text shows what the statement above it prints."""
+    above = next((row for row in reversed(module.text_lines[: block.first - 1]) if row.strip()), "")
+    return above.lstrip().startswith(("print(", "pprint(", "display("))
 
 
 def _together(one: Block, next_one: Block, module: Module) -> bool:

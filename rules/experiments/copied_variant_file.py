@@ -19,6 +19,7 @@ from .variant_names import file_version, folder_version
 
 _UNSURE = 0.1  # asked for on top of the threshold where the name alone may be a model's
 _ANY_WORD = 0.9  # ``build_double.py`` says nothing of history: only a copy to the letter counts
+_NAMED = 0.75  # ``inception_v2.py`` defines ``inception_v2``: published models of one family measure 0.6 to 0.7
 _PERSONAL = 0.6  # ``train_jd.py``: two letters may also abbreviate what the file is about
 _MENTIONS = 0.4
 
@@ -198,6 +199,7 @@ class CopiedVariantFile(ProjectRule):
                 continue
             found = clones.pair(each.first, each.second)
             wanted = self.share + (0.0 if each.sure else _UNSURE)
+            wanted = max(wanted, _NAMED) if each.named else wanted
             alike = found.named.containment >= wanted if each.history else found.raw.jaccard >= _ANY_WORD
             alike = alike and (not each.initials or found.named.jaccard >= _PERSONAL)
             purposely = any(on_purpose(project.modules[path]) for path in (each.first, each.second))
@@ -269,11 +271,12 @@ def _oldest_first(group: Sequence[str]) -> list[str]:
 def _message(base: str, variants: Sequence[str], shares: Sequence[int], unlike: Sequence[Differences]) -> str:
     if len(variants) == 1:
         only = variants[0]
-        return f"{only} is a copy of {base} under another name: {shares[0]} % of it is the same, {_lines(unlike[0])}"
+        share = f"{shares[0]} % of the smaller is in the other"
+        return f"{only} is a copy of {base} under another name: {share}, {_lines(unlike[0])}"
     named = ", ".join(variants[:4]) + (f" and {len(variants) - 4} more" if len(variants) > 4 else "")
     low, high = min(shares), max(shares)
     share = f"{low} %" if low == high else f"{low} to {high} %"
-    return f"{len(variants)} copies of {base} under other names ({named}): {share} of each is the same"
+    return f"{len(variants)} copies of {base} under other names ({named}): {share} of the smaller is in the other"
 
 
 def _percent(share: float) -> str:

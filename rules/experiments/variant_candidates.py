@@ -31,6 +31,7 @@ class Candidates:
 
     ``sure``: the name means a version, not perhaps a model. ``history``: it says anything of history at all;
     ``build_double.py`` beside ``build.py`` does not. ``initials``: it may end in a person's.
+    ``named``: the code speaks of its version itself, as ``inception_v2.py`` does of ``inception_v2``.
     """
 
     first: str
@@ -38,6 +39,7 @@ class Candidates:
     sure: bool
     history: bool = True
     initials: bool = False
+    named: bool = False
 
 
 def candidates(project: Project) -> Iterator[Candidates]:
@@ -49,7 +51,9 @@ def candidates(project: Project) -> Iterator[Candidates]:
             for first, second in combinations(members[:_MOST_IN_A_GROUP], 2):
                 if (first.path, second.path) not in seen and not _served_versions(first.path, second.path):
                     seen.add((first.path, second.path))
-                    yield Candidates(first.path, second.path, first.version.sure and second.version.sure)
+                    sure = first.version.sure and second.version.sure
+                    named = any(_names_itself(modules[one.path], one.version) for one in (first, second))
+                    yield Candidates(first.path, second.path, sure and not named, named=named)
     for path in modules:
         for shorter, personal in _shorter(path, modules):
             if (shorter, path) not in seen and (path, shorter) not in seen:
@@ -88,6 +92,17 @@ def _shorter(path: str, modules: Mapping[str, Module]) -> Iterator[tuple[str, bo
             mark = initials(place.stem) if count == len(words) - 1 else None
             personal = mark is not None and not _speaks_of(modules[path], mark[1])
             yield beside, personal
+
+
+def _names_itself(module: Module, version: Version) -> bool:
+    """Whether identifiers carry the version in the file's name: one of a thing, such as a published model."""
+    counts = [mark.lower() for mark in version.marks if re.fullmatch(r"[vV]\d+", mark)]
+    things = [word for word in re.findall(r"[a-z]{3,}", PurePosixPath(version.base).stem) if counts]
+    return any(
+        re.search(rf"{mark}(?!\d)", name.lower()) and any(thing in name.lower() for thing in things)
+        for mark in counts
+        for name in module.facts.mentions
+    )
 
 
 def _speaks_of(module: Module, word: str) -> bool:

@@ -19,6 +19,8 @@ _SERIES = frozenset(
     """chapter ch lesson lecture lec exercise ex step stage part section sec week day homework hw lab assignment
     question problem solution task tutorial session unit module fold shard chunk level phase""".split()
 )
+# A course, wherever the word stands in the name.
+_COURSE = frozenset("assignment homework lesson lecture exercise tutorial chapter quiz course".split())
 _MIGRATIONS = frozenset({"migrations", "versions"})
 
 _DATE = r"(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d|[0-3]\d[-_.][01]\d[-_.](?:19|20)\d\d|[01]\d[0-3]\d"
@@ -68,7 +70,7 @@ def _last(name: str) -> tuple[str, str, bool] | None:
         rest, mark = match["rest"].rstrip("("), match["mark"]
         rest = rest.rstrip("-_. ")
         word = re.split(r"[-_. ]", rest)[-1].lower()
-        if word in _SERIES or not rest:
+        if word in _SERIES or not rest or not _COURSE.isdisjoint(re.split(r"[-_. ]", rest.lower())):
             return None
         if word in _COUNTED and len(word) < len(rest):
             return rest[: -len(word)].rstrip("-_. ("), rest[-len(word) :] + mark, True

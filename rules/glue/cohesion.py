@@ -103,11 +103,11 @@ class Cohesion(Analysis):
         ]
 
     def callers(self, path: str) -> dict[str, frozenset[str]]:
-        """Definitions of a module to the folders of the modules that use them; tests do not count."""
+        """Definitions of a module to the folders of the modules that use them; tests and examples do not count."""
         names = {member.name for member in self.members(path)}
         found: dict[str, set[str]] = {}
         for module in self.project.modules.values():
-            if module.path == path or module.is_test or module.role != "project":
+            if module.path == path or module.is_test or module.is_example or module.role != "project":
                 continue
             if names.isdisjoint(module.facts.mentions):
                 continue

@@ -7,6 +7,9 @@ from typing import ClassVar
 from mldebt.project.project import Project
 from mldebt.rule import Analysis, Row, Table
 
+# Nobody is told to have data on the host before it went to a device, and ``np.array(x).tolist()`` makes plain numbers.
+NOT_BACK = frozenset({"host", "list"})
+
 
 class Conversion(Row, frozen=True, kw_only=True):
     """See the head of ``conversions.toml``."""
@@ -56,7 +59,7 @@ class Conversions(Analysis):
             (_spelled(there, spelled), _spelled(back, spelled))
             for there in rows.values()
             for back in rows.values()
-            if back.to in there.of and there.to in back.of and back.to != "host"
+            if back.to in there.of and there.to in back.of and back.to not in NOT_BACK
         )
 
     def function(self, name: str) -> Conversion | None:

@@ -15,7 +15,7 @@ from mldebt.module import Module
 from mldebt.project.project import Project
 from mldebt.rule import Analysis
 
-from .conversions import Conversion, Conversions
+from .conversions import NOT_BACK, Conversion, Conversions
 from .evidence import Evidence, last_name, owner, receiver
 
 _FARTHEST = 4  # variables a value is followed through
@@ -107,7 +107,7 @@ class _Reader:
             for expr in expressions(stmt, module.facts.scopes):
                 for node in walk(expr):
                     if self._spells(node):
-                        found = (self._trip(back, stmt) for back in self._steps(node) if back.row.to != "host")
+                        found = (self._trip(back, stmt) for back in self._steps(node) if back.row.to not in NOT_BACK)
                         yield from islice(filter(None, found), 1)
 
     def _spells(self, node: Expr) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from math import isnan
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from mldebt.module import CallSite
 from mldebt.rule import Analysis
 
 from .knowledge import Named, Slot, SlotRow, canonical
+from .partials import prepared
 from .quantities import Quantities, agreed
 from .returns import truth
 from .values import Constant, Evidence, Values, Where
@@ -99,7 +101,8 @@ class Ranges(Analysis):
 
     def _arguments(self, module: Module) -> Iterator[Excess]:
         percentiles: list[tuple[CallSite, str, Slot, list[float]]] = []
-        for name, site in [*module.calls_of(self._names), *self._quantile_methods(module)]:
+        called = (module.calls_of(self._names), prepared(module, self._names), self._quantile_methods(module))
+        for name, site in chain.from_iterable(called):
             row = self._rows[canonical(name)]
             for slot in row.slots:
                 given = argument(site.call, slot.argument, slot.position)

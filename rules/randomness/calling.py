@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mldebt.project.project import Project
 
 _CONSTRUCTORS = frozenset({"__new__", "__init__", "__post_init__"})
+_MOST = 10  # classes an object of unknown class may be of
 # Those that run what they are given at once; all others keep it for later.
 _RUNNERS = frozenset(
     "run launch optimize spawn start_processes minimize fmin agent notebook_launcher debug_launcher launch_agent Fire "
@@ -43,6 +44,7 @@ class Calls:
         self._acts: dict[str, bool] = {}
         self.relevant = Relevant(project, self.events)
         self._families: dict[str, bool] = {}
+        self._built: dict[str, tuple[Key, ...]] = {}
 
     def names(self, module: Module, scope: int, call: ir.Call) -> tuple[str, ...]:
         return module.names(scope, call.function) if isinstance(call.function, (ir.Ref, ir.Attribute)) else ()
@@ -220,11 +222,22 @@ class Calls:
                     owner = receiver
                 group = target.name
             offset = 1 if self._class_of(target) and not _is_static(target) else 0
-            groups.setdefault(group, []).append(self._callee(edge, caller, owner, offset))
+            built = self._builders(owner) if edge.confidence == "cha" and offset and not receiver else ()
+            groups.setdefault(group, []).append(self._callee(edge, caller, owner, offset, built))
         return tuple(tuple(group) for group in groups.values())
 
-    def _callee(self, edge: Edge, caller: Key, owner: str, offset: int | None) -> Callee:
-        return Callee(_key(edge.target, owner), edge.target, offset)
+    def _callee(self, edge: Edge, caller: Key, owner: str, offset: int | None, built: tuple[Key, ...] = ()) -> Callee:
+        return Callee(_key(edge.target, owner), edge.target, offset, built)
+
+    def _builders(self, name: str) -> tuple[Key, ...]:
+        """Constructors, one of which made the object a method of this class is called on."""
+        known = self._built.get(name)
+        if known is None:
+            names = [name, *[derived.name for derived in self.project.subclasses(name)]][:_MOST]
+            found = [(self.project.method(one, method), one) for one in names for method in sorted(_CONSTRUCTORS)]
+            seen = [(one, owner) for one, owner in found if one is not None and one in self.relevant]
+            known = self._built[name] = tuple(_key(one, owner) for one, owner in seen)
+        return known
 
     def _receiver_class(self, module: Module, scope: int, call: ir.Call, caller: Key) -> str:
         """The one project class of the object a method is called on."""

@@ -14,7 +14,7 @@ from .cosmetic import is_cosmetic
 from .events import Draws, Event, Restores, Seeds
 from .generators import fallback, is_used
 from .guards import CONSTANT, MAIN, guard
-from .knowledge import CONSTRUCTOR, DRAW, INIT, LAZY
+from .knowledge import CONSTRUCTOR, DRAW, HEAD, INIT, LAZY
 from .programs import (
     BREAK,
     CONTINUE,
@@ -275,7 +275,7 @@ class Compiler:
             kind = INIT
         if kept and kind == DRAW:
             kind = LAZY
-        yield DrawOp(Draws(draw.library, kind, draw.name), site, owner)
+        yield DrawOp(Draws(draw.library, kind, draw.name), site, owner, kept and kind in (INIT, HEAD))
 
     def _builds_model(self, scope: int) -> bool:
         """Whether a scope makes the parameters of a torch module: its draws are the model's initialisation."""

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mldebt.facts.arguments import UNKNOWN, Unknown, argument
-from mldebt.facts.schema import Attribute, Call, Compare, Conditional, Const, Expr, Ref, Unary
+from mldebt.facts.schema import Assign, Attribute, Call, Compare, Conditional, Const, Expr, Ref, Unary
+from mldebt.facts.walk import statements
 from mldebt.rule import Table
 
 from .knowledge import DRAW, HEAD, INIT, LAYER, DrawRow, RestoreRow, SeedRow
@@ -39,6 +40,7 @@ _FINE_TUNED = re.compile(
 # A class of a model library that is built, not loaded: ``BertModel(config)``, ``nets.UNet(...)``, ``smp.Unet(...)``.
 _MODEL_CLASS = re.compile(r"^(?!Auto|TF|Flax|DataCollator)[A-Z]\w*$")
 _NOT_THE_MODEL = re.compile(r"optim|sched|scaler|ema|sampler|loader|opt$|teacher|disc|history|amp", re.IGNORECASE)
+_LABELS = frozenset({"num_labels", "id2label", "label2id"})
 _INPUTS = frozenset({"input_shape", "input_dim", "batch_input_shape"})
 _TRAINS = frozenset(
     "apply_gradients backward fine_tune fit fit_generator fit_one_cycle learn minimize train_on_batch".split()
@@ -196,7 +198,22 @@ class Events:
         """Whether a pretrained model surely gets a fresh head: labels are given, or it is a bare base model."""
         if call.args and (name := module.constant(scope, call.args[0])) is not UNKNOWN:
             return isinstance(name, str) and not _FINE_TUNED.search(name)
-        return any(keyword.name in ("num_labels", "id2label", "label2id") for keyword in call.keywords)
+        if any(keyword.name in _LABELS for keyword in call.keywords):
+            return True
+        config = argument(call, "config")
+        return isinstance(config, (Ref, Call)) and self._has_labels(module, scope, config)
+
+    def _has_labels(self, module: Module, scope: int, config: Ref | Call) -> bool:
+        """Whether a configuration was given labels: where it was loaded, or by an assignment since."""
+        if isinstance(config, Call):
+            return any(keyword.name in _LABELS for keyword in config.keywords)
+        assigned = {f"{config.name}.{label}" for label in _LABELS}
+        for stmt in statements(module.body(scope)):
+            if isinstance(stmt, Assign) and any(isinstance(one, Ref) and one.name in assigned for one in stmt.targets):
+                return True
+        origins = module.project.flow(module.definition(scope)).origins(config)
+        loaded = [origin.value for origin in origins if isinstance(origin.value, Call) and not origin.path]
+        return bool(loaded) and all(self._has_labels(module, scope, value) for value in loaded)
 
     def _by_method(self, module: Module, scope: int, call: Call, last: str, names: Iterable[str]) -> Event | None:
         """Methods that say by themselves what they are, on receivers nobody knows."""

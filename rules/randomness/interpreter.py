@@ -51,6 +51,7 @@ from .states import (
     left,
     meet,
     stronger,
+    waiting,
     weaker,
 )
 
@@ -92,7 +93,7 @@ class Interpreter:
             self._exits.append((end, CERTAIN))
         result.gen = left(self._exits)
         for state, _ in self._exits:
-            self._notes.ends(state.pending)
+            self._notes.ends(state)
         result.yields = left(self._yields)
         return result
 
@@ -115,7 +116,7 @@ class Interpreter:
         if isinstance(op, BranchOp):
             return self._branch(op, state)
         if isinstance(op, ChoiceOp):
-            arms = [self._block(arm, state) for arm in op.arms]
+            arms = [self._arm(arm, state) for arm in op.arms]
             return meet([*arms, state] if op.falls else arms)
         if isinstance(op, LoopOp):
             return self._loop(op, state)
@@ -177,7 +178,7 @@ class Interpreter:
         summary, notes = self._summary_of(callee.key), self._notes
         site = replace(op.site, name=callee.definition.qualname or op.site.name)
         now = op.when == NOW
-        before = state
+        state = before = self._built(callee, state)
         notes.result.covered |= summary.covered
         if now and (LOADED, DRAW) in summary.exposed:
             state = notes.use(state)
@@ -199,6 +200,13 @@ class Interpreter:
         state = self._exposures(op, callee, summary, before, state, site)
         return None if summary.gen is None and now else state
 
+    def _built(self, callee: Callee, state: State) -> State:
+        """What the constructor of a method's object may have seeded before the method can run."""
+        for key in callee.built:
+            for library, condition in (self._summary_of(key).gen or {}).items():
+                state = state.seed(library, CERTAIN if condition == CERTAIN and len(callee.built) == 1 else ANY)
+        return state
+
     def _condition(self, op: CallOp, callee: Callee, condition: str) -> str:
         return condition if condition in (CERTAIN, ANY) else self._binder.bind(op, callee, condition)
 
@@ -206,6 +214,8 @@ class Interpreter:
         self, op: CallOp, callee: Callee, summary: Summary, before: State, after: State, site: Site
     ) -> State:
         """What the callee draws, against the state before the call; and what waits when it ends."""
+        for drawn, path in summary.aside.items():
+            self._notes.put_aside(before, drawn, self._notes.through(path, site))
         found = [(drawn, path, "") for drawn, path in sorted(summary.exposed.items(), key=_by_kind)]
         for parameter, draws in sorted(summary.params.items()):
             bound = self._binder.bind(op, callee, parameter.removeprefix(WANTED))
@@ -223,10 +233,14 @@ class Interpreter:
             elif owner:
                 self._notes.owned(before, owner, drawn, path)
             elif drawn[1] == INIT and kind in summary.exposed:
-                after = self._used(before, after, drawn, path)
+                after = self._drawn(after, summary, kind, site) if self._used(before, drawn, path) else after
             else:
-                state = self._notes.draw(replace(before, pending={}), drawn, path)
-                after = replace(join(after, replace(state, seeded={}, held=frozenset())), held=after.held)
+                state = self._notes.draw(replace(before, drawn={}, pending={}), drawn, path)
+                after = replace(after, pending=waiting(after.pending, state.pending))
+                if drawn in state.drawn and kind in summary.exposed:
+                    after = self._drawn(after, summary, kind, site)
+                elif drawn in state.drawn:
+                    after = after.draw(drawn, path)
         for kind, one in sorted(summary.pending.items(), key=_by_kind):
             seed = self._notes.through(one.seed, site) if one.seed is not None else None
             drawn, path = kind, self._notes.through(one.draw, site)
@@ -237,11 +251,15 @@ class Interpreter:
                 after = after.wait(drawn, Pending(path, seed))
         return after
 
-    def _used(self, before: State, after: State, drawn: Drawn, path: Path) -> State:
-        """Initial parameters the callee itself trains."""
-        state = self._notes.draw(replace(before, pending={}), drawn, path)
-        state = self._notes.use(state)
-        return replace(after, drawn=after.drawn | state.drawn)
+    def _used(self, before: State, drawn: Drawn, path: Path) -> bool:
+        """Initial parameters the callee itself trains; whether they were drawn unseeded."""
+        state = self._notes.draw(replace(before, drawn={}, pending={}), drawn, path)
+        return drawn in self._notes.use(state).drawn
+
+    def _drawn(self, after: State, summary: Summary, drawn: Drawn, site: Site) -> State:
+        """A draw of a callee counts after the call if the callee can come back from it."""
+        path = summary.drawn.get(drawn)
+        return after if path is None else after.draw(drawn, self._notes.through(path, site))
 
     # Compound statements.
 
@@ -265,14 +283,26 @@ class Interpreter:
         gained |= {(other, library) for library in orelse.seeded if library not in result.seeded}
         return replace(result, held=result.held | gained)
 
-    def _arm(self, block: Block, state: State, flag: str) -> State | None:
-        """An arm that runs only if a parameter is true."""
-        if not flag:
-            return self._block(block, state)
-        self._notes.flags.append(flag)
-        end = self._block(block, state)
-        self._notes.flags.pop()
+    def _arm(self, block: Block, state: State, flag: str = "") -> State | None:
+        """An arm of a choice; one with a ``flag`` runs only if that parameter is true."""
+        if not block:
+            return state
+        end: State | None = None
+
+        def run() -> bool:
+            nonlocal end
+            before = self._left()
+            end = self._block(block, state)
+            return end is None and self._left() == before
+
+        self._notes.flags += [flag] if flag else []
+        self._notes.in_mode(run)
+        del self._notes.flags[len(self._notes.flags) - bool(flag) :]
         return end
+
+    def _left(self) -> int:
+        """How often control left so far, other than with the program."""
+        return len(self._exits) + sum(len(states) for states in (*self._breaks, *self._continues))
 
     def _option(self, op: BranchOp, guard: Guard, state: State) -> State | None:
         """An arm for a seed that was given, and one for none: what the first seeds is seeded where it is given."""

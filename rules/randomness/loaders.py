@@ -29,6 +29,8 @@ from mldebt.rule import Analysis
 
 from ..configuration.callers import Callers, given  # noqa: TID252 - installed under another name
 
+from .loader_options import LoaderOptions
+
 if TYPE_CHECKING:
     from mldebt.module import CallSite, Module
     from mldebt.project.definitions import Definition
@@ -84,6 +86,12 @@ class Loader:
     loads: tuple[Expr, ...]
     worker_init: Expr | None
     persistent: bool
+    kept: bool = False  # ``persistent_workers=True`` is written there
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether one worker draws all numbers, for as long as the loader lives."""
+        return self.kept and not self.workers.open and self.workers.numbers <= {0, 1}
 
 
 class Loaders(Analysis):
@@ -107,7 +115,7 @@ class Loaders(Analysis):
             built = _CONSTRUCTORS if not words.isdisjoint(module.facts.mentions) else frozenset[str]()
             for name, site in (*module.calls_of(names), *module.calls_of(built)):
                 loader = self._trainer(module, site) if name in _TRAINERS else self._loader(module, site)
-                if loader is not None and not loader.workers.none:
+                if loader is not None and not loader.workers.none and not loader.is_alone:
                     yield loader
 
     @cached_property
@@ -132,10 +140,20 @@ class Loaders(Analysis):
             return None
         workers = self.counts.of(module, site.scope, values[WORKERS], call)
         loads = tuple(one for one in (dataset, _known(values["collate_fn"])) if one is not None)
-        persistent = argument(call, "persistent_workers") not in (None, Const(False))
+        keeps = argument(call, "persistent_workers")
+        persistent = keeps not in (None, Const(False))
         init = values["worker_init_fn"]
         nothing = isinstance(init, Const) and init.value is None
-        return Loader(module, site.scope, call, workers, loads, None if nothing else _known(init), persistent)
+        return Loader(
+            module,
+            site.scope,
+            call,
+            workers,
+            loads,
+            None if nothing else _known(init),
+            persistent,
+            keeps == Const(True),
+        )
 
     def _trainer(self, module: Module, site: CallSite) -> Loader | None:
         """A Hugging Face trainer makes the loaders itself, from ``dataloader_num_workers`` of its arguments."""
@@ -156,12 +174,14 @@ class Counts:
         self._project = project
         self._callers = Callers(project)
         self._attributes = Attributes(project)
+        self._spread = LoaderOptions(project)
         self._options: dict[str, Workers] = {}
 
     def of(self, module: Module, scope: int, value: Expr | Unknown | None, call: Call, nested: bool = True) -> Workers:
-        """The workers a call asks for; those of ``**options`` as far as a dictionary around it tells."""
+        """The workers a call asks for; those of ``**options`` as far as they can be seen."""
         if value is UNKNOWN:
-            return self._spread(module, scope, call) if nested else Workers()
+            spread = self._spread.of(module, scope, call, WORKERS) if nested else ()
+            return _all(self._value(one.module, one.scope, one.expr, _DEEPEST - 1) for one in spread)
         return Workers(frozenset({0})) if value is None else self._value(module, scope, value, _DEEPEST)
 
     def _value(self, module: Module, scope: int, value: Expr, depth: int) -> Workers:
@@ -296,41 +316,6 @@ class Counts:
             value = value if inner is None or inner is UNKNOWN else inner
         constant = module.constant(scope, value)
         return Workers(open=True) if constant is UNKNOWN else _number(constant)
-
-    def _spread(self, module: Module, scope: int, call: Call) -> Workers:
-        """``DataLoader(data, **options)``: dictionaries in the same function, or the class's, that name the workers."""
-        spread = [one.value for one in call.keywords if one.name is None]
-        names = [one.name.partition(".")[0] for one in spread if isinstance(one, Ref)]
-        facts = module.facts
-        places = [scope]
-        for name in names:
-            bound = binding_scope(facts, scope, name)
-            if bound is not None and bound not in places:
-                places.append(bound)
-            if bound is not None and facts.scopes[bound].bindings.get(name) == PARAMETER and name in ("self", "cls"):
-                parent = facts.scopes[bound].parent
-                places += [index for index, one in enumerate(facts.scopes) if one.parent == parent and index != bound]
-        found = [
-            self._value(module, place, value, _DEEPEST - 1)
-            for place in places
-            for stmt in statements(module.body(place))
-            for expr in expressions(stmt, facts.scopes)
-            for node in walk(expr)
-            for value in _workers_in(node)
-        ]
-        return _all(found)
-
-
-def _workers_in(node: Expr) -> Iterator[Expr]:
-    """The value of ``num_workers`` in a dictionary."""
-    if isinstance(node, Build) and node.kind == "dict":
-        for key, value in zip(node.keys, node.items, strict=True):
-            if isinstance(key, Const) and key.value == WORKERS:
-                yield value
-    elif isinstance(node, Call) and isinstance(node.function, (Ref, Attribute)):
-        last = node.function.name.rpartition(".")[2]
-        if last in ("dict", "update"):
-            yield from (keyword.value for keyword in node.keywords if keyword.name == WORKERS)
 
 
 def _declares(call: Call, name: str) -> bool:

@@ -63,20 +63,29 @@ class RestoreOp:
 
 @dataclass(frozen=True, slots=True)
 class DrawOp:
-    """``owner``: a parameter of this function that owns the draw unless it is None."""
+    """``owner``: a parameter of this function that owns the draw unless it is None; ``kept``: it is in a factory."""
 
     draw: Draws
     site: Site
     owner: str = ""
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Callee:
-    """``offset``: how many parameters the receiver fills; None when the arguments are not this call's."""
+    """A body that a call runs.
+
+    Args:
+        key: The body.
+        definition: Its function, class or module.
+        offset: How many parameters the receiver fills; None when the arguments are not this call's.
+        built: Constructors of which one has run already, somewhere out of sight: the receiver is of an unknown class.
+    """
 
     key: Key
     definition: Definition
     offset: int | None
+    built: tuple[Key, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +194,18 @@ class Program:
         yield from self.wrappers
         for op in _ops(self.block):
             if isinstance(op, CallOp):
-                yield from (callee.key for group in op.alternatives for callee in group)
+                for group in op.alternatives:
+                    for callee in group:
+                        yield callee.key
+                        yield from callee.built
             elif isinstance(op, WithOp):
                 yield from op.exits
+
+    def runs(self) -> Iterator[Key]:
+        """The bodies its own calls run at once."""
+        for op in _ops(self.block):
+            if isinstance(op, CallOp) and op.when == NOW:
+                yield from (callee.key for group in op.alternatives for callee in group)
 
     def libraries(self) -> Iterator[str]:
         """Libraries the body itself draws from."""

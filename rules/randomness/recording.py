@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from .events import LOADED
 from .guards import ANY
-from .knowledge import CONSTRUCTOR, DRAW, HEAD, INIT
+from .knowledge import CONSTRUCTOR, DRAW, HEAD, INIT, LAYER
 from .programs import DrawOp, SeedOp, Site
-from .states import CERTAIN, WANTED, Drawn, Path, Pending, State, Summary, nearest
+from .states import CERTAIN, WANTED, Drawn, Path, Pending, State, Summary, nearer, nearest
 
 _EAGER = frozenset({DRAW, INIT, HEAD})
 
@@ -41,9 +41,9 @@ class Recorder:
         """A seed on this way: too late for what was drawn before it."""
         may = self.result.may
         may[library] = nearest([path, may[library]]) if library in may else path
-        for drawn in sorted(state.drawn):
-            if drawn[0] == library and drawn in self.result.exposed:
-                self.note_late(drawn, self.result.exposed[drawn], path)
+        for drawn, draw in sorted(state.drawn.items(), key=_by_kind):
+            if drawn[0] == library:
+                self.note_late(drawn, draw, path)
         pending = {
             drawn: Pending(one.draw, path) if drawn[0] == library and one.seed is None else one
             for drawn, one in state.pending.items()
@@ -59,7 +59,8 @@ class Recorder:
 
     def draws(self, op: DrawOp, state: State) -> State:
         path = self.through(Path(op.draw, op.site))
-        drawn = (op.draw.library, op.draw.kind)
+        # Nobody knows when a factory that is kept runs: its layers may well be built after the seed.
+        drawn = (op.draw.library, LAYER if op.kept else op.draw.kind)
         if op.draw.library == LOADED:
             return self.trains(state, drawn, path)
         return self.owned(state, op.owner, drawn, path) if op.owner else self.draw(state, drawn, path)
@@ -75,7 +76,8 @@ class Recorder:
             self._expose(drawn, one.draw)
             if one.seed is not None:
                 self.note_late(drawn, one.draw, one.seed)
-        return replace(state, pending={}, drawn=state.drawn | state.pending.keys())
+        waited = {drawn: one.draw for drawn, one in state.pending.items()}
+        return replace(state, pending={}, drawn=nearer(state.drawn, waited))
 
     def draw(self, state: State, drawn: Drawn, path: Path) -> State:
         if _is_seeded(state, drawn):
@@ -91,7 +93,7 @@ class Recorder:
         if drawn[1] == INIT:
             return state.wait(drawn, Pending(path))
         self._expose(drawn, path)
-        return replace(state, drawn=state.drawn | {drawn}) if drawn[1] in _EAGER else state
+        return state.draw(drawn, path) if drawn[1] in _EAGER else state
 
     def owned(self, state: State, owner: str, drawn: Drawn, path: Path) -> State:
         """A draw that only happens unseeded if the caller gives nothing for ``owner``."""
@@ -104,11 +106,31 @@ class Recorder:
         exposed = self.result.exposed
         exposed[drawn] = nearest([path, exposed[drawn]]) if drawn in exposed else path
 
-    def ends(self, pending: Mapping[Drawn, Pending]) -> None:
-        """A normal end: what waits here waits in the caller."""
-        for drawn, one in pending.items():
+    def in_mode(self, run: Callable[[], bool]) -> None:
+        """Run an arm; what it drew made no results if it trained nothing and then left the program."""
+        before, self.result.exposed = self.result.exposed, {}
+        gone = run()
+        drawn = self.result.exposed
+        if gone and (LOADED, DRAW) not in drawn:
+            self.result.aside.update(nearer(self.result.aside, drawn))
+            drawn = {}
+        self.result.exposed = dict(nearer(before, drawn))
+
+    def put_aside(self, state: State, drawn: Drawn, path: Path) -> None:
+        """What a callee's mode draws."""
+        if not _is_seeded(state, drawn):
+            self.result.aside.update(nearer(self.result.aside, {drawn: path}))
+
+    def ends(self, state: State) -> None:
+        """A normal end: what was drawn here is drawn in the caller, what waits here waits there."""
+        self.result.drawn = nearer(self.result.drawn, state.drawn)
+        for drawn, one in state.pending.items():
             held = self.result.pending.get(drawn)
             self.result.pending[drawn] = one if held is None else min(held, one, key=lambda each: each.order)
+
+
+def _by_kind(item: tuple[Drawn, object]) -> Drawn:
+    return item[0]
 
 
 def _is_seeded(state: State, drawn: Drawn) -> bool:

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mldebt.facts.schema import Attribute, Call, Ref
+from mldebt.facts.walk import walk
 from mldebt.finding import Confidence, Fix, Related, Severity
 from mldebt.rule import Bad, Good, Problem, ProjectRule
 
 from .fixing import seed_before
 from .reporting import NAMES, described, label, severity, step, way
 from .seeding import Late, Seeding
+from .states import Path
 
 if TYPE_CHECKING:
     from mldebt.project.entries import Entry
@@ -272,8 +275,11 @@ class SeedAfterDraw(ProjectRule):
     def check(self, project: Project, /) -> Iterator[Problem]:
         seeding = project[Seeding]
         seen: set[tuple[object, ...]] = set()
-        for entry in seeding.entries():
+        for entry in seeding.entries(seeding=True):
+            promised = bool(project.roles(entry))
             for library, late in seeding.late(entry).items():
+                if not promised and not _is_chosen(entry, late.seed):
+                    continue
                 # One cause, one finding: several entries may share the function that draws and seeds.
                 cause = (library, late.draw.site.position, late.seed.site.position)
                 if cause not in seen:
@@ -288,8 +294,7 @@ class SeedAfterDraw(ProjectRule):
             f"{text} before {seed.name}(...) at {seed.module.path}:{seed.fact.line} seeds it, "
             f"on the way from {label(entry)}",
             related=(
-                *way(late.draw, text)[:-1],
-                *[Related(one.place, one.message, "path") for one in way(late.seed, "")[:-1]],
+                *dict.fromkeys((*way(late.draw, text)[:-1], *way(late.seed, "")[:-1])),
                 Related(step(seed), f"{NAMES[library]} is seeded here, after the draw", "cause"),
             ),
             severity=severity(project, entry),
@@ -303,3 +308,15 @@ class SeedAfterDraw(ProjectRule):
     def mend(self, problem: Problem, project: Project) -> Fix | None:
         """The seed call, moved before the draw where both stand in one block and the seed needs nothing in between."""
         return seed_before(project, problem)
+
+
+def _is_chosen(entry: Entry, seed: Path) -> bool:
+    """Whether the program's user chooses the seed: a program that offers that promises to be repeatable."""
+    given = frozenset(one.name for one in entry.definition.scope.parameters)
+    for site in (*seed.hops, seed.site):
+        if isinstance(site.fact, Call):
+            values = (*site.fact.args, *(keyword.value for keyword in site.fact.keywords))
+            names = [node.name for value in values for node in walk(value) if isinstance(node, (Ref, Attribute))]
+            if any("seed" in name.lower() and ("." in name or name in given) for name in names):
+                return True
+    return False

@@ -7,22 +7,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mldebt.facts.schema import Imports
+from mldebt.project.entries import Entry
 from mldebt.rule import Analysis
 
 from .events import EVERY, LOADED
 from .guards import ANY
 from .knowledge import CONSTRUCTOR, DRAW, HEAD, INIT, LAYER, LAZY
+from .modes import is_other_mode
 from .programs import Callee, CallOp, ImportOp, Key, Op, Program, Site
-from .states import CERTAIN, Conditions, Drawn, Path, Summary
+from .states import CERTAIN, Conditions, Drawn, Path, Summary, nearer
 from .summaries import Summaries
 
 if TYPE_CHECKING:
     from mldebt.module import Module
     from mldebt.project.definitions import Definition
-    from mldebt.project.entries import Entry
     from mldebt.project.project import Project
 
 JUDGED = frozenset({"train", "tune", "split", "eval", "preprocess"})  # roles whose draws need control
+MAKING = frozenset({"train", "tune", "split"})  # roles that need it in a program that can serve as well
 LIBRARIES = ("python", "numpy", "torch", "tensorflow")
 _RANKS = {DRAW: 0, CONSTRUCTOR: 1, LAZY: 2, INIT: 3, LAYER: 4, HEAD: 5}
 
@@ -61,13 +63,24 @@ class Seeding(Analysis):
         self.summaries = Summaries(project)
         self._known: dict[str, EntrySeeding] = {}
 
-    def entries(self) -> Iterator[Entry]:
-        """The entries whose draws are judged: no tests, no services, and a role that makes results."""
-        for entry in self.project.entries:
-            module = entry.definition.module
+    def entries(self, seeding: bool = False) -> Iterator[Entry]:
+        """The entries whose draws are judged: no tests, not those that only serve, and a role that makes results.
+
+        With ``seeding`` also those of no known role that seed something themselves: they want to be repeatable.
+        """
+        for entry in self._candidates():
             roles = self.project.roles(entry)
-            if not entry.is_test and module.role == "project" and roles & JUDGED and "serve" not in roles:
+            if roles & (MAKING if "serve" in roles else JUDGED) or (seeding and not roles and self.of(entry).seeds):
                 yield entry
+
+    def _candidates(self) -> Iterator[Entry]:
+        """Entries of the project's own; what a command starts past a main block that does more is one of them."""
+        for entry in self.project.entries:
+            if entry.is_test or entry.definition.module.role != "project":
+                continue
+            yield entry
+            for script in entry.scripts:
+                yield Entry(script, "script", script.name, entry.launchers, script.scope.line)
 
     def of(self, entry: Entry) -> EntrySeeding:
         key = entry.definition.name
@@ -105,7 +118,7 @@ class Seeding(Analysis):
         """Find what matters for all judged entries together, before the first of them is run."""
         modules, imports = self.project.modules, self.project.imports
         roots: dict[str, Definition] = {}
-        for entry in self.entries():
+        for entry in self._candidates():
             bodies = [modules[path].definition(0) for path in imports.order(entry.definition.module.path)]
             roots.update((definition.name, definition) for definition in (*entry.starts, *bodies))
         self.summaries.calls.relevant.limit(roots.values())
@@ -117,8 +130,11 @@ class Seeding(Analysis):
         main = entry.definition.is_module
         body = self.summaries.program(Key(module.path, 0, main=main))
         ops: list[Op] = [*self._packages(module), *body.block]
-        for definition in entry.starts:
-            if not definition.is_module:
+        # What the main block hands to a runner runs there. Services draw what they like.
+        run = {(key.path, key.index) for key in body.runs()} if main else set()
+        handlers = () if "serve" in self.project.roles(entry) else entry.handlers
+        for definition in (entry.definition, *handlers):
+            if not definition.is_module and (definition.module.path, definition.index) not in run:
                 parent = definition.parent
                 owner = parent.name if parent is not None and parent.is_class else ""
                 ops.append(_start(module, definition, Key(module.path, definition.index, owner)))
@@ -139,12 +155,20 @@ class Seeding(Analysis):
         for drawn, one in summary.pending.items():  # trained by something mldebt does not see
             if one.seed is None:
                 summary.exposed.setdefault(drawn, one.draw)
-        counts = _Counts(trains, summary)
+        for drawn, path in summary.aside.items():
+            if drawn[0] not in summary.may:
+                summary.exposed.update(nearer(summary.exposed, {drawn: path}))
+        serves = "serve" in self.project.roles(entry)
+        counts = _Counts(trains, summary, summary.exposed.get((LOADED, DRAW)) if serves else None)
+        if serves and counts.training is None:
+            summary = Summary(gen=summary.gen, may=summary.may)  # which of its modes trains is not seen
         late = self._late(summary, counts)
         exposed: dict[str, tuple[Path, ...]] = {}
         for library in LIBRARIES:
             found = {
-                drawn: path for drawn, path in summary.exposed.items() if drawn[0] == library and counts.exposed(drawn)
+                drawn: path
+                for drawn, path in summary.exposed.items()
+                if drawn[0] == library and counts.exposed(drawn) and counts.is_near(path)
             }
             if found and (library not in late or all(drawn[1] == CONSTRUCTOR for drawn in found)):
                 exposed[library] = tuple(_from_entry(path) for _, path in sorted(found.items(), key=_preferred))
@@ -161,7 +185,10 @@ class Seeding(Analysis):
             pairs = {
                 drawn: pair
                 for drawn, pair in summary.late.items()
-                if drawn[0] == library and counts.late(drawn) and pair[0].site.position not in summary.covered
+                if drawn[0] == library
+                and counts.late(drawn)
+                and counts.is_near(pair[0])
+                and pair[0].site.position not in summary.covered
             }
             if pairs:
                 draw, seed = min(pairs.items(), key=lambda item: _preferred((item[0], item[1][0])))[1]
@@ -188,6 +215,11 @@ class _Counts:
 
     trains: bool
     summary: Summary
+    training: Path | None = None  # where a program trains that can do something else as well
+
+    def is_near(self, path: Path) -> bool:
+        """Whether a draw is in the mode that trains, where the program has several."""
+        return self.training is None or not is_other_mode(path, self.training)
 
     def exposed(self, drawn: Drawn) -> bool:
         library, kind = drawn

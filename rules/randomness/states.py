@@ -64,14 +64,14 @@ class State:
     Args:
         seeded: Libraries seeded in this body so far, with their conditions.
         held: (condition text, library): seeded whenever that plain condition held.
-        drawn: What some way here drew unseeded.
+        drawn: What some way here drew unseeded, with the nearest draw.
         pending: Initial parameters that wait for a checkpoint or for training.
         given: Parameters that are not None on any way here.
     """
 
     seeded: Conditions = field(default_factory=dict)
     held: frozenset[tuple[str, str]] = frozenset()
-    drawn: frozenset[Drawn] = frozenset()
+    drawn: Mapping[Drawn, Path] = field(default_factory=dict)
     pending: Mapping[Drawn, Pending] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
 
@@ -91,7 +91,10 @@ class State:
         return replace(self, seeded={library: one for library, one in self.seeded.items() if library not in gone})
 
     def wait(self, drawn: Drawn, one: Pending) -> State:
-        return replace(self, pending=_waiting(self.pending, {drawn: one}))
+        return replace(self, pending=waiting(self.pending, {drawn: one}))
+
+    def draw(self, drawn: Drawn, path: Path) -> State:
+        return replace(self, drawn=nearer(self.drawn, {drawn: path}))
 
     def under(self, text: str) -> State:
         """The state inside an arm whose condition was met before."""
@@ -113,14 +116,14 @@ def meet(states: Iterable[State | None]) -> State | None:
         result = State(
             {library: weaker(result.seeded[library], state.seeded[library]) for library in sorted(both)},
             result.held & state.held,
-            result.drawn | state.drawn,
-            _waiting(result.pending, state.pending),
+            nearer(result.drawn, state.drawn),
+            waiting(result.pending, state.pending),
             result.given & state.given,
         )
     return result
 
 
-def _waiting(one: Mapping[Drawn, Pending], other: Mapping[Drawn, Pending]) -> dict[Drawn, Pending]:
+def waiting(one: Mapping[Drawn, Pending], other: Mapping[Drawn, Pending]) -> dict[Drawn, Pending]:
     both = dict(one)
     for drawn, pending in other.items():
         both[drawn] = min(both[drawn], pending, key=lambda each: each.order) if drawn in both else pending
@@ -132,8 +135,8 @@ def join(one: State, other: State) -> State:
     seeded = dict(one.seeded)
     for library, condition in other.seeded.items():
         seeded[library] = stronger(seeded[library], condition) if library in seeded else condition
-    waiting = _waiting(one.pending, other.pending)
-    return State(seeded, one.held | other.held, one.drawn | other.drawn, waiting, one.given & other.given)
+    drawn, pending = nearer(one.drawn, other.drawn), waiting(one.pending, other.pending)
+    return State(seeded, one.held | other.held, drawn, pending, one.given & other.given)
 
 
 def left(exits: Sequence[tuple[State, str]]) -> Conditions | None:
@@ -154,6 +157,16 @@ def nearest(paths: Iterable[Path]) -> Path:
     return min(paths, key=lambda path: path.order)
 
 
+def nearer(one: Mapping[Drawn, Path], other: Mapping[Drawn, Path]) -> Mapping[Drawn, Path]:
+    """The nearest draws of both."""
+    if not other or one is other:
+        return one
+    both = dict(one)
+    for drawn, path in other.items():
+        both[drawn] = nearest([path, both[drawn]]) if drawn in both else path
+    return both
+
+
 @dataclass(slots=True)
 class Summary:
     """What one body does, whatever the caller's state.
@@ -163,6 +176,8 @@ class Summary:
         yields: The same where it first yields, for context managers.
         exposed: Nearest draw by library and kind that nothing in here dominates.
         params: The same, owned by a parameter: exposed where the caller gives None; behind WANTED the other way round.
+        drawn: Of these, what is drawn on some way to a normal end.
+        aside: What only a mode draws that trains nothing and then leaves the program: a self-test, a listing.
         pending: Initial parameters that wait at some normal end.
         late: Draws that a seed of their library follows, with that seed.
         may: Nearest seed of each library on any way.
@@ -174,6 +189,8 @@ class Summary:
     yields: Conditions | None = None
     exposed: dict[Drawn, Path] = field(default_factory=dict)
     params: dict[str, dict[Drawn, Path]] = field(default_factory=dict)
+    drawn: Mapping[Drawn, Path] = field(default_factory=dict)
+    aside: dict[Drawn, Path] = field(default_factory=dict)
     pending: dict[Drawn, Pending] = field(default_factory=dict)
     late: dict[Drawn, tuple[Path, Path]] = field(default_factory=dict)
     may: dict[str, Path] = field(default_factory=dict)

@@ -338,10 +338,15 @@ class UnseededEntryPath(ProjectRule):
 
     def check(self, project: Project, /) -> Iterator[Problem]:
         seeding = project[Seeding]
+        seen: set[tuple[object, ...]] = set()
         for entry in seeding.entries():
             found = seeding.of(entry)
             for number, (library, paths) in enumerate(found.exposed.items()):
-                yield self._problem(project, entry, library, paths, number, library in found.seeds)
+                # A command may start the very function that the main block calls.
+                cause = (library, anchor(entry, paths[0]), paths[0].site.position)
+                if cause not in seen:
+                    seen.add(cause)
+                    yield self._problem(project, entry, library, paths, number, library in found.seeds)
 
     def _problem(
         self, project: Project, entry: Entry, library: str, paths: Sequence[Path], number: int, elsewhere: bool

@@ -14,6 +14,8 @@ from mldebt_rules.randomness.guards import NEUTRAL, OPTION, PLAIN, guard
 from mldebt_rules.randomness.seeding import Seeding
 
 from mldebt.project.project import Project, ProjectOptions
+from mldebt.sources.artefacts import EntryPoint
+from mldebt.sources.repository import Repository
 
 Build = Callable[..., Project]
 
@@ -488,3 +490,91 @@ def test_order_of_files_and_entries_changes_nothing(
     found = {entry.name: other.of(entry) for entry in entries}
     assert set(expected) == {"run0.py", "run1.py"}
     assert {name: repr(one) for name, one in found.items()} == {name: repr(one) for name, one in expected.items()}
+
+
+def test_a_mode_that_leaves_the_program_draws_before_no_seed(project: Build) -> None:
+    main = """
+        def selftest():
+            assert np.random.rand(3).size == 3
+
+        def options():
+            args = argparse.ArgumentParser().parse_args()
+            if args.selftest:
+                selftest()
+                {leave}
+            return args
+
+        def main():
+            args = options()
+            np.random.seed(args.seed)
+            order = np.random.permutation(10)
+            Ridge().fit(np.load("x.npy")[order], np.load("y.npy"))
+        """
+    assert judged(project, main.replace("{leave}", "sys.exit(0)")) == ([], [])
+    assert judged(project, main.replace("{leave}", "pass")) == ([], ["numpy"])
+
+
+def test_a_factory_draws_when_it_is_called(project: Build) -> None:
+    main = """
+        def main():
+            factories = {"one": lambda: nn.Linear(3, 1)}
+            torch.manual_seed(0)
+            model = factories["one"]()
+            model(torch.load("x.pt")).sum().backward()
+            torch.optim.SGD(model.parameters()).step()
+        """
+    assert judged(project, main) == ([], [])
+
+
+def test_an_object_of_unknown_class_was_built_before_its_methods_run(project: Build) -> None:
+    main = """
+        class Run:
+            def __init__(self, seed):
+                {seed}
+
+            def execute(self):
+                order = np.random.permutation(10)
+                Ridge().fit(np.load("x.npy")[order], np.load("y.npy"))
+
+        def launch(run_class):
+            run_class(3).execute()
+
+        def main():
+            launch(vars()["Run"])
+        """
+    assert judged(project, main.replace("{seed}", "np.random.seed(seed)")) == ([], [])
+    assert judged(project, main.replace("{seed}", "self.seed = seed")) == (["numpy"], [])
+
+
+def test_a_command_starts_past_the_main_block(project: Build) -> None:
+    code = """
+def main():
+    order = np.random.permutation(10)
+    Ridge().fit(np.load("x.npy")[order], np.load("y.npy"))
+
+if __name__ == "__main__":
+    np.random.seed(0)
+    main()
+"""
+    command = EntryPoint("console_scripts", "acme-train", "train:main", "pyproject.toml", 4)
+    linked = project({"train.py": HEAD + code}, Repository(entry_points=(command,)))
+    assert verdict(linked) == {"train.py": ([], []), "train.py:main": (["numpy"], [])}
+
+
+def test_of_a_program_that_also_serves_only_what_trains_is_judged(project: Build) -> None:
+    main = """
+        import uvicorn
+
+        def main():
+            args = argparse.ArgumentParser().parse_args()
+            if args.command == "serve":
+                print(np.random.rand(3))
+                uvicorn.run("app:app")
+            else:
+                {train}
+                model = nn.Linear(3, 1)
+                model(torch.load("x.pt")).sum().backward()
+                torch.optim.SGD(model.parameters()).step()
+        """
+    assert judged(project, main.replace("{train}", "torch.manual_seed(0)")) == ([], [])
+    assert judged(project, main.replace("{train}", "pass")) == (["torch"], [])

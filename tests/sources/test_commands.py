@@ -261,6 +261,34 @@ def test_dvc_and_mlproject(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_included_makefiles_say_what_variables_are(tmp_path: Path) -> None:
+    files = {
+        "Makefile": "include mk/python.mk\n-include missing.mk $(OTHER)\ntrain:\n\t$(RUN) pkg.train --lr $(LR)\n",
+        "mk/python.mk": "include mk/base.mk\nRUN := PYTHONPATH=. $(PYTHON) -m\nLR = 3\n",
+        "mk/base.mk": "PYTHON ?= python3\nLR = 4\n",
+    }
+    got = [one for one in commands(tmp_path, files) if one.path == "Makefile"]
+    assert [" ".join(one.words) for one in got] == ["python3 -m pkg.train --lr $(LR)"]
+
+
+def test_dvc_templates_are_filled_in(tmp_path: Path) -> None:
+    files = {
+        "dvc.yaml": (
+            "vars:\n  - more.json\n  - depth: 3\nstages:\n  a:\n    wdir: sub\n    vars:\n      - own.yaml:rate\n"
+            "    cmd: python a.py ${train.loss} ${sizes[1]} ${flag} ${depth} ${rate} ${other} ${nothing} ${train}\n"
+            "  b:\n    foreach: [1]\n    do:\n      cmd: python b.py ${item} ${train.loss}\n"
+        ),
+        "params.yaml": "train:\n  loss: huber\nsizes: [1, 2]\nflag: true\nother: 1\nnothing: null\n",
+        "more.json": '{"other": 2}',
+        "sub/own.yaml": "rate: 0.5\ntrain:\n  loss: no\n",
+    }
+    got = [" ".join(one.words) for one in commands(tmp_path, files, "sub/a.py", "b.py") if one.kind == "dvc"]
+    assert got == [
+        "python a.py huber 2 true 3 0.5 ${other} ${nothing} ${train}",
+        "python b.py ${item} huber",
+    ]
+
+
 def test_local_hooks_and_tox(tmp_path: Path) -> None:
     hooks = (
         "repos:\n- repo: https://x\n  hooks:\n  - {id: a, entry: no}\n- repo: local\n  hooks:\n  - id: b\n"
