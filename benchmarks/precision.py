@@ -28,9 +28,8 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    print(
-        f"{'rule':34} {'read':>5} {'right':>6} {'wrong':>6} {'right %':>8} {'repos':>6} {'twice':>6} {'agree':>6} {'gone':>5}"
-    )
+    titles = ("read", "right", "wrong", "right %", "repos", "twice", "agree", "gone")
+    print(f"{'rule':34} " + " ".join(f"{title:>7}" for title in titles))
     for path in sorted(LABELS.glob("*.jsonl")):
         readings: dict[str, dict[tuple[str, ...], str]] = defaultdict(dict)
         gone = 0
@@ -47,8 +46,8 @@ def main() -> None:
         share = right / len(first) if first else 0.0
         mark = "" if not first or share >= ENOUGH else "  below 80 %: preview"
         print(
-            f"{path.stem:34} {len(first):5} {right:6} {len(first) - right:6} {share:8.0%} "
-            f"{len({key[0] for key in first}):6} {len(both):6} {agree:6} {gone:5}{mark}"
+            f"{path.stem:34} {len(first):7} {right:7} {len(first) - right:7} {share:7.0%} "
+            f"{len({key[0] for key in first}):7} {len(both):7} {agree:7} {gone:7}{mark}"
         )
 
 

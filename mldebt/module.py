@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import libcst as cst
 
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
     from mldebt.project.project import Project
 
 _TEST = re.compile(r"(^|/)(tests?|testing|unit_?tests?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
+_LEAVES = frozenset({ir.Ref, ir.Const})
 _EXAMPLE = re.compile(r"(^|/)(examples?|tutorials?|demos?|docs?|doc_src|samples?|quick_?start)/", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class CallSite:
+class CallSite(NamedTuple):
     """A call, the statement that makes it and the scope it is evaluated in."""
 
     call: ir.Call
@@ -90,12 +89,12 @@ class Module:
         sites = self._sites.get(index)
         if sites is None:
             scopes = self.facts.scopes
-            sites = self._sites[index] = tuple(
-                CallSite(call, stmt, index)
-                for stmt in statements(self.body(index))
-                for expr in expressions(stmt, scopes)
-                for call in calls_in(expr)
-            )
+            found: list[CallSite] = []
+            for stmt in statements(self.body(index)):
+                for expr in expressions(stmt, scopes):
+                    if type(expr) not in _LEAVES:
+                        found += [CallSite(call, stmt, index) for call in calls_in(expr)]
+            sites = self._sites[index] = tuple(found)
         return sites
 
     @cached_property
@@ -103,8 +102,11 @@ class Module:
         """Scope indexes by the last segment of the chains they read."""
         found: dict[str, list[int]] = {}
         for index, scope in enumerate(self.facts.scopes):
-            for segment in {chain.rpartition(".")[2] for chain in scope.uses}:
-                found.setdefault(segment, []).append(index)
+            for segment in {chain[chain.rfind(".") + 1 :] for chain in scope.uses}:
+                if segment in found:
+                    found[segment].append(index)
+                else:
+                    found[segment] = [index]
         return found
 
     @cached_property

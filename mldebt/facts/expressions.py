@@ -59,6 +59,7 @@ class Expressions:
         self.inner: set[str] = set()
         self.uses: set[str] = set()
         self.words: set[str] = set()
+        self.chains: set[str] = set()
         self.stored: set[str] = set()
         self.strings: set[str] = set()
         self.yields: dict[int, bool] = {}
@@ -119,15 +120,19 @@ class Expressions:
 
     def parameters(self, args: ast.arguments) -> list[ir.Parameter]:
         """A signature's parameters in order; defaults and annotations belong to the enclosing scope."""
-        positional = [*args.posonlyargs, *args.args]
-        kinds = [ir.POSITIONAL_ONLY] * len(args.posonlyargs) + [ir.POSITIONAL] * len(args.args)
+        before = len(args.posonlyargs)
+        positional = args.posonlyargs + args.args if before else args.args
         defaults: list[ast.expr | None] = [None] * (len(positional) - len(args.defaults))
         defaults += args.defaults
-        rows = list(zip(positional, kinds, defaults, strict=True))
+        rows: list[tuple[ast.arg, int, ast.expr | None]] = [
+            (arg, ir.POSITIONAL if index >= before else ir.POSITIONAL_ONLY, defaults[index])
+            for index, arg in enumerate(positional)
+        ]
         if args.vararg:
             rows.append((args.vararg, ir.VARARGS, None))
-        keyword_only = zip(args.kwonlyargs, args.kw_defaults, strict=True)
-        rows += [(arg, ir.KEYWORD_ONLY, default) for arg, default in keyword_only]
+        if args.kwonlyargs:
+            keyword_only = zip(args.kwonlyargs, args.kw_defaults, strict=True)
+            rows += [(arg, ir.KEYWORD_ONLY, default) for arg, default in keyword_only]
         if args.kwarg:
             rows.append((args.kwarg, ir.KWARGS, None))
         return [

@@ -90,7 +90,7 @@ def _extracted(
 
 
 def _code_lines(lines: Sequence[str], found: Sequence[ir.Comment], docstrings: Sequence[tuple[int, int]]) -> int:
-    blank = sum(not line or line.isspace() for line in lines)
+    blank = len(lines) - sum(map(bool, map(str.strip, lines)))
     alone = sum(comment.alone for comment in found)
     documented = sum(1 for first, last in docstrings for line in lines[first - 1 : last] if line and not line.isspace())
     return max(0, len(lines) - blank - alone - documented)
@@ -133,8 +133,7 @@ class Extractor(Expressions):
     def mentions(self) -> list[str]:
         words = self.words
         words.update(self.bindings)
-        for chain in self.uses:
-            words.update(chain.split("."))
+        words.update(".".join(self.chains | self.uses).split("."))
         words.discard("")
         return sorted(words)
 
@@ -328,7 +327,7 @@ class Extractor(Expressions):
         self.inner, self.uses = set(), set()
         documented = self._docstring(node.body)
         self.bodies[index] = self.block(node.body)
-        first_line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+        first_line = min(node.lineno, node.decorator_list[0].lineno) if node.decorator_list else node.lineno
         scope = ir.Scope(
             kind, node.name, qualname, outer[0], first_line, node.lineno, node.col_offset, node.end_lineno or 0,
             node.end_col_offset or 0, node.body[0].lineno, decorators, parameters, bases, keywords, returns,
@@ -337,8 +336,7 @@ class Extractor(Expressions):
         )  # fmt: skip
         self.scopes[index] = scope
         outer_words.update(self.bindings)
-        for chain in self.uses:
-            outer_words.update(chain.split("."))
+        self.chains |= self.uses
         self._scope, self._kind, self._qualname, self._guard, self._generator, self.bindings, self.inner, self.uses = (
             outer
         )

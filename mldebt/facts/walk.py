@@ -102,13 +102,18 @@ def walk(expr: Expr) -> list[Expr]:
     Bodies of lambdas and comprehensions are included.
     """
     table = _CHILDREN
+    kind = type(expr)
+    if kind is Ref or kind is Const:
+        return [expr]
     stack, found = [expr], []
     while stack:
         node = stack.pop()
         found.append(node)
-        parts = table.get(type(node))
-        if parts is not None:
-            stack.extend(parts(node))
+        kind = type(node)
+        if kind is not Ref and kind is not Const:
+            parts = table.get(kind)
+            if parts is not None:
+                stack.extend(parts(node))
     found.reverse()
     return found
 
@@ -146,6 +151,9 @@ def calls_in(expr: Expr) -> list[Call]:
     return found
 
 
+_COMPOUND = frozenset({If, For, While, With, Try, Match})
+
+
 def blocks(stmt: Stmt) -> tuple[Sequence[Stmt], ...]:
     """The bodies inside a compound statement, in source order. Bodies of functions and classes are not among them."""
     kind = type(stmt)
@@ -166,8 +174,7 @@ def statements(body: Sequence[Stmt]) -> Iterator[Stmt]:
     while stack:
         for stmt in stack[-1]:
             yield stmt
-            inner = [block for block in blocks(stmt) if block]
-            if inner:
+            if type(stmt) in _COMPOUND and (inner := [block for block in blocks(stmt) if block]):
                 stack.extend(iter(block) for block in reversed(inner))
                 break
         else:

@@ -58,6 +58,7 @@ class Packages:
         self._namesakes = frozenset(namesakes)
         self._distributions = frozenset(_import_names(distributions))
         self._found: dict[tuple[str, str], str | None] = {}
+        self._names: dict[str, str] = {}
 
     def search_also(self, added: Mapping[str, tuple[str, ...]]) -> None:
         """Take in the directories each module adds to ``sys.path``. Call before the first ``find``."""
@@ -107,11 +108,14 @@ class Packages:
 
     def name(self, path: str) -> str:
         """A module's import name, seen from the nearest root above it."""
-        directory = self.import_root(path)
-        while directory and directory not in self._naming_roots:
-            directory = parent(directory)
-        stem = _stem(path)
-        return (stem[len(directory) + 1 :] if directory else stem).replace("/", ".")
+        known = self._names.get(path)
+        if known is None:
+            directory = self.import_root(path)
+            while directory and directory not in self._naming_roots:
+                directory = parent(directory)
+            stem = _stem(path)
+            known = self._names[path] = (stem[len(directory) + 1 :] if directory else stem).replace("/", ".")
+        return known
 
     def is_third_party(self, head: str) -> bool:
         """Whether a name is a declared or well-known distribution's, or the standard library's."""

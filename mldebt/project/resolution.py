@@ -47,6 +47,7 @@ class Resolver:
         self.facts, self.packages = facts, packages
         self.classes = Classes(self)
         self._links: dict[str, Links] = {}
+        self._definitions: dict[str, tuple[str, int] | None] = {}
         self._resolved: dict[tuple[str, int, str], Names] = {}
         self._linked: dict[tuple[str, int, str], Names] = {}
         self._bound: dict[tuple[str, int, str], Names] = {}
@@ -101,11 +102,12 @@ class Resolver:
 
     def definition(self, name: str) -> tuple[str, int] | None:
         """Path and scope index of a project function, class or module."""
+        if name in self._definitions:
+            return self._definitions[name]
         path, colon, qualname = name.partition(":")
-        if not colon or path not in self.facts:
-            return None
-        index = self.links(path).definitions.get(qualname)
-        return None if index is None else (path, index)
+        index = self.links(path).definitions.get(qualname) if colon and path in self.facts else None
+        found = self._definitions[name] = None if index is None else (path, index)
+        return found
 
     def attribute(self, names: Names, attributes: str) -> Names:
         """The names of ``name.attributes`` for each alternative."""
@@ -250,7 +252,9 @@ class Resolver:
         return self.packages.find(path, fact.module), fact.module
 
     def target(self, path: str, fact: Import) -> str | None:
-        return self._target(path, fact)[0]
+        if fact.level:
+            return self.packages.relative(path, fact.level, fact.module)
+        return self.packages.find(path, fact.module)
 
     def _class_member(self, name: str, attribute: str) -> Names:
         outside = []

@@ -140,6 +140,8 @@ class PathReader:
 
 def added_directories(path: str, facts: ModuleFacts, directories: frozenset[str]) -> tuple[str, ...]:
     """Directories of the project that a module puts on ``sys.path``, also through a function of its own that does."""
+    if "sys" not in facts.mentions and "site" not in facts.mentions:
+        return ()
     scopes = [index for index, scope in enumerate(facts.scopes) if any(adder in scope.uses for adder in _ADDERS)]
     if not scopes:
         return ()

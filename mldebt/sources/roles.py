@@ -9,7 +9,17 @@ from typing import Literal
 Role = Literal["project", "vendored", "generated", "minified"]
 
 _VENDORED = frozenset(
-    ("third_party", "thirdparty", "vendor", "vendored", "_vendor", "extern", "site-packages", "node_modules")
+    (
+        "third_party",
+        "thirdparty",
+        "vendor",
+        "vendored",
+        "_vendor",
+        "extern",
+        "externals",
+        "site-packages",
+        "node_modules",
+    )
 )
 _VENDORED_NAMES = frozenset(("versioneer.py", "ez_setup.py", "get-pip.py"))
 _GENERATED_NAME = re.compile(r"(?:_pb2(?:_grpc)?\.pyi?|(?:^|/)_version\.py)$")

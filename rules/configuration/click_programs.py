@@ -59,7 +59,7 @@ class ClickPrograms:
                     return None
                 (positionals if last == "argument" else options).append(found)
             elif own and last in _ADDING:
-                options.append(Option((_ADDING[last],), last, 0))
+                options.append(Option((_ADDING[last],), last, 0, leaves=last == "version_option"))
             elif last not in _NEUTRAL:
                 return None
         commands = dict(self._commands(definition)) if group else {}
@@ -68,7 +68,7 @@ class ClickPrograms:
         taken = {flag for option in options for flag in option.flags}
         free = tuple(flag for flag in helped if flag not in taken)
         return Interface(
-            (Option(free, "help", 0), *options),
+            (Option(free, "help", 0, leaves=True), *options),
             tuple(positionals),
             {name: one for name, one in commands.items() if one is not None},
             has_commands=group,

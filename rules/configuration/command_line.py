@@ -32,6 +32,7 @@ class Option:
         kind: int, float, bool, or "" when any text will do or the type is not known.
         choices: The legal values as texts; None when everything is, or they are not known.
         required: Certainly needed on every command line.
+        leaves: Ends the program as soon as it is read, whatever else is missing: ``--help``, ``--version``.
     """
 
     flags: tuple[str, ...]
@@ -40,6 +41,7 @@ class Option:
     kind: str = ""
     choices: tuple[str, ...] | None = None
     required: bool = False
+    leaves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class _State:
     seen: set[str] = field(default_factory=set)
     positionals: list[int] = field(default_factory=list)
     loose: bool = False
+    left: bool = False
     found: list[Complaint] = field(default_factory=list)
 
 
@@ -89,6 +92,7 @@ class _Checker:
         self.interface, self.words, self.documented = interface, words, documented
         self.flags = {flag: option for option in interface.options for flag in option.flags}
         self.negative = any(_NUMBER.match(flag) for flag in self.flags)
+        self.before_rest = _before_rest(interface)
         self.state = _State()
 
     def run(self, at: int) -> list[Complaint]:
@@ -102,13 +106,16 @@ class _Checker:
                 at = len(words)
             elif self._is_flag(word):
                 at = self._option(at)
+                if state.left:
+                    return []
             elif self._is_hidden(word):
-                state.loose, at = True, at + 1
+                state.loose, at = True, at + 1 if self.before_rest is None else len(words)
             elif self.interface.has_commands and len(state.positionals) == len(self.interface.positionals):
-                return state.found + self._missing() + self._command(at)
+                return self._command(at)
             else:
                 state.positionals.append(at)
-                at += 1
+                full = self.before_rest is not None and len(state.positionals) >= self.before_rest
+                at = len(words) if full else at + 1
         self._positionals()
         return state.found + self._missing()
 
@@ -140,6 +147,7 @@ class _Checker:
             self.state.loose = True  # nobody knows whether the next word is its value
             return at + 1
         self.state.seen.add(option.name)
+        self.state.left = option.leaves
         if equals or glued:
             self._value(option, attached if equals else glued, at)
             return at + 1
@@ -214,15 +222,19 @@ class _Checker:
     # Positionals and what is missing.
 
     def _command(self, at: int) -> list[Complaint]:
+        """What the group says, and then the command; nothing when the command only shows its help."""
         name, commands = self.words[at], self.interface.commands
+        own = self.state.found + self._missing()
         if name in commands:
             inner = _Checker(commands[name], self.words, self.documented)
-            return inner.run(at + 1)
+            theirs = inner.run(at + 1)
+            self.state.left = inner.state.left
+            return [] if self.state.left else own + theirs
         if not self.interface.complete or not commands:
-            return []
+            return own
         nearest = next(iter(get_close_matches(name, commands, 1, 0.6)), "")
         known = ", ".join(sorted(commands))
-        return [Complaint("extra", name, f"has no subcommand {name} (it has {known})", at, nearest)]
+        return [*own, Complaint("extra", name, f"has no subcommand {name} (it has {known})", at, nearest)]
 
     def _positionals(self) -> None:
         state, wanted = self.state, self.interface.positionals
@@ -249,6 +261,16 @@ class _Checker:
             for option in self.interface.options
             if option.required and option.name not in self.state.seen
         ]
+
+
+def _before_rest(interface: Interface) -> int | None:
+    """How many positionals come before the one that takes all the words left, flags too; None when there is none."""
+    least = 0
+    for option in interface.positionals:
+        if option.nargs == REST:
+            return least
+        least += option.nargs[1] if isinstance(option.nargs, tuple) else option.nargs in (1, "+")
+    return None
 
 
 def _refused(option: Option, word: str, documented: bool) -> str:

@@ -31,6 +31,11 @@ _OPERATIONAL = re.compile(
     r"|URL|URI|PATH|DIR|ROOT|RETRIES|INTERVAL|NAME|ENV(?:IRONMENT)?|CACHE\w*|QUEUE\w*|TOPIC|TOKEN|KEY|SECRET)$",
     re.IGNORECASE,
 )
+# What an identity is set to when there is none: two readers then only word differently that nothing is set.
+_IDENTITY = re.compile(r"(?:^|_)(?:NAME|ID|UUID|VERSION|REVISION|COMMIT|SHA|TAG)$", re.IGNORECASE)
+_NOBODY = frozenset(
+    "local localhost unknown unset undefined none null n/a na anonymous missing unnamed untitled".split()
+)
 _COMPOSE = re.compile(r"(?:^|/)(?:docker-)?compose[^/]*\.ya?ml$")
 _GENERIC = frozenset({"type", "id", "name", "model", "version", "port", "host", "path", "debug", "log_level", "url"})
 
@@ -60,7 +65,8 @@ class ConfigFallbackConflict(ProjectRule):
     however they are spelled (`int(os.environ.get("N", "4"))` and `4`), falsy ones that are only tested for truth,
     architecture presets (`args.x = getattr(args, "x", 512)`), the two arms of a branch, classes to choose from, code
     that upgrades old files, variables a launcher sets (`RANK`) or that say how one of several services is run (`PORT`,
-    `WORKERS`), other sections and other files. If two programs are meant to differ, give the option two names.
+    `WORKERS`), names and ids of the program that fall back to a word for none (`local`, `unknown`), other sections and
+    other files. If two programs are meant to differ, give the option two names.
 
     ## References
 
@@ -324,6 +330,18 @@ class ConfigFallbackConflict(ProjectRule):
                 return net(os.environ.get("WIDTH", "128"))
             """
         ),
+        Good(
+            """
+            import os
+
+            def describe():
+                return {"name": os.environ.get("CLOUD_APP_NAME", "trainer")}
+
+            def tag_run(run):
+                # set where the app is deployed
+                run.tag(os.environ.get("CLOUD_APP_NAME", "local"))
+            """
+        ),
     )
 
     def check(self, project: Project) -> Iterator[Problem]:
@@ -353,6 +371,7 @@ class ConfigFallbackConflict(ProjectRule):
             (one, other)
             for one, other in combinations(group, 2)
             if not agree(used[id(one)], used[id(other)])
+            and not _says_unset(key, one, other, owners)
             and _linked(project, key, one, other, owners)
             and may_meet(one, other, project)
         ]
@@ -377,6 +396,17 @@ class ConfigFallbackConflict(ProjectRule):
             confidence=Confidence.MEDIUM if all(owner[0] in BY_NAME for owner in owners) else Confidence.HIGH,
             symbol=key,
         )
+
+
+def _says_unset(key: str, one: Fallback, other: Fallback, owners: frozenset[Owner]) -> bool:
+    """Whether a variable of the environment only identifies the program, and a fallback says that nothing does."""
+    texts = [read.value for read in (one, other) if isinstance(read.value, str)]
+    return (
+        owners == {ENVIRONMENT}
+        and _IDENTITY.search(key) is not None
+        and len(texts) == 2
+        and any(text.strip().lower() in _NOBODY for text in texts)
+    )
 
 
 def _linked(project: Project, key: str, one: Fallback, other: Fallback, owners: frozenset[Owner]) -> bool:

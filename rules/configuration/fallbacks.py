@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SEGMENTS = frozenset({"getattr", "get", "pop", "getenv", "select", "hasattr", "getint", "getfloat", "getboolean"})
 # Functions that read an environment variable; other names may stand for them (``from os import getenv as env``).
 _GETENV = frozenset({"os.getenv", "os.environ.get", "decouple.config"})
+_READS = frozenset({Call, Conditional, Boolean})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +89,7 @@ def _candidates(module: Module, index: int, getenv: frozenset[str]) -> Iterator[
         return
     for stmt in statements(module.body(index)):
         for root in expressions(stmt, scopes):
-            yield from ((stmt, node) for node in walk(root))
+            yield from ((stmt, node) for node in walk(root) if type(node) in _READS)
 
 
 def _read(module: Module, scope: int, node: Expr) -> tuple[Expr | None, str, Expr, str] | None:
@@ -126,6 +127,9 @@ def _environment(
     module: Module, scope: int, call: Call, function: Ref | Attribute
 ) -> tuple[Expr | None, str, Expr, str] | None:
     if len(call.args) + len(call.keywords) != 2 or not call.args:
+        return None
+    linked = module.project.resolve(module, scope, function.name) if isinstance(function, Ref) else ()
+    if linked and _GETENV.isdisjoint(linked):
         return None
     default = argument(call, "default", 1)
     key = _key(module, scope, call.args[0])

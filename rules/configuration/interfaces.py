@@ -26,6 +26,8 @@ _HARMLESS = frozenset(
     parse_args setattr""".split()
 )
 _FLAGS = frozenset({"store_true", "store_false", "store_const", "append_const", "count", "help", "version"})
+_TAKES_ALL = frozenset({"argparse.REMAINDER", "argparse.PARSER"})
+_LEAVING = frozenset({"help", "version"})
 _OVERRIDABLE = ("add_argument", "parse_args", "parse_known_args", "convert_arg_line_to_args", "add_argument_group")
 _DEEPEST = 6
 # What makes a list of a table's keys, and how many of them stand around one another: list(sorted(TABLE.keys())).
@@ -80,7 +82,7 @@ class InterfaceBuilder:
             file_prefix=str(file_prefix or ""),
         )
         if helped:
-            found = replace(found, options=(*found.options, Option(("-h", "--help"), "help", 0)))
+            found = replace(found, options=(*found.options, Option(("-h", "--help"), "help", 0, leaves=True)))
         return self._with_commands(
             self._with_parents(found, module, parser, keywords.get("parents"), depth), parser, depth
         )
@@ -263,7 +265,7 @@ def _option(declared: Declared, certain: bool) -> Option:
     if action is UNKNOWN:
         return Option(flags, declared.dest, ANY, required=required)
     if action in _FLAGS:
-        return Option(flags, declared.dest, 0, required=required)
+        return Option(flags, declared.dest, 0, required=required, leaves=action in _LEAVING)
     return Option(flags, declared.dest, _nargs(declared), *_checks(declared), required=required)
 
 
@@ -275,9 +277,10 @@ def _nargs(declared: Declared) -> int | str | tuple[str, int]:
         return ("n", nargs)
     if nargs in ("?", "*", "+"):
         return str(nargs)
-    if nargs == "..." or any(name.endswith("argparse.REMAINDER") for name in declared.names("nargs")):
+    if nargs in ("...", "A...") or not _TAKES_ALL.isdisjoint(declared.names("nargs")):
         return REST
-    return ANY
+    # A positional whose count is not told may be a launcher's, which takes the flags of another program too.
+    return REST if declared.is_positional else ANY
 
 
 def _choices(declared: Declared) -> Any:

@@ -28,6 +28,8 @@ _WRITES = frozenset(
     {"write_text", "write_bytes", "copyfile", "copy", "copy2", "urlretrieve", "snapshot_download", "write"}
 )
 _MAKEFILE = re.compile(r"(?:^|/)(?:GNU)?[Mm]akefile$|\.mk$")
+# How a code block of a document starts, unless it shows commands; what follows is its title or its text.
+_FENCE = r"^[ \t>]*(?:```|~~~)(?!\s*(?:(?:ba|z|c)?sh|shell|console|text)\b)[^\n]*"
 _MOST_TEXT = 1 << 20
 
 
@@ -158,12 +160,31 @@ class MissingScripts(Analysis):
             return False
         if _PLACEHOLDER.match(name) or (self.project.library and not directory):
             return True
+        if launch.documented and (self._is_below(name, launch.command.path) or self._is_shown(name, launch)):
+            return True
         if not exists and not self._launched_below(directory, launch):
             return True
         if directory:
             return False
         # A bare name: the document is read with the root as its directory when its other commands are.
         return name in self._basenames and not self._run_from_root(launch)
+
+    def _is_below(self, name: str, document: str) -> bool:
+        """Whether the document's directory has such a file somewhere: its prose may say to run it from there."""
+        home = posixpath.dirname(document)
+        return name in self._basenames and any(
+            one.rpartition("/")[2] == name and (not home or one.startswith(f"{home}/")) for one in self.project.every
+        )
+
+    def _is_shown(self, name: str, launch: Launch) -> bool:
+        """Whether a code block of the document is the script's text for the reader to save, named in its first line."""
+        spelled = rf"[`\"'*]*(?:[\w.-]*/)*{re.escape(name)}[`\"'*]*"
+        first = (
+            rf"{_FENCE}\n(?:[ \t>]*(?:#![^\n]*)?\n)*[ \t>]*#+\s*(?:(?i:file(?:name)?|save as)\s*:?\s+)?{spelled}\s*$"
+        )
+        title = rf"{_FENCE}(?<=[\s:=\"'{{]){spelled}[\s\"'}}]*$"
+        text = self._text(launch.command.path)
+        return any(re.search(one, text, re.MULTILINE) for one in (first, title))
 
     def _launched_below(self, directory: str, launch: Launch) -> bool:
         """Whether the directory's parent exists, so that only its last part is gone."""

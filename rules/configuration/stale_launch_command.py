@@ -43,9 +43,10 @@ class StaleLaunchCommand(ProjectRule):
 
     Silent on its own: parsers that are open (`parse_known_args`, Hydra, Fire, `REMAINDER`, an option whose name is not
     constant, a parser handed to code that is not seen, dataclasses derived from a library's), abbreviations argparse
-    accepts, placeholders (`<path>`, `$ARGS`, `path/to/x.py`), scripts that something creates, copies, downloads or
-    clones, commands whose directory is not known, and examples that a library's documents give for its users' own
-    scripts.
+    accepts, commands that only ask for `--help` or `--version`, placeholders (`<path>`, `$ARGS`, `path/to/x.py`),
+    scripts that something creates, copies, downloads or clones, commands whose directory is not known, documents below
+    whose directory a file of that name lies, or that show its text for the reader to save, and examples that a
+    library's documents give for its users' own scripts.
 
     ## References
 
@@ -327,6 +328,95 @@ class StaleLaunchCommand(ProjectRule):
                 main()
                 """,
                 "run.sh": "python train.py optim.lr=3e-4 --multirun",
+            }
+        ),
+        Good(
+            {
+                "bind.py": """
+                from argparse import ArgumentParser
+                from argparse import REMAINDER as THE_REST
+                import subprocess
+
+                parser = ArgumentParser()
+                parser.add_argument("--workers", type=int, default=1)
+                parser.add_argument("script")
+                parser.add_argument("script_args", nargs=THE_REST)
+                args = parser.parse_args()
+                for rank in range(args.workers):
+                    subprocess.Popen(["python", args.script, *args.script_args])
+                """,
+                "train.py": """
+                import argparse
+
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--arch")
+                parser.add_argument("-b", type=int)
+                print(parser.parse_args())
+                """,
+                "run.sh": "python bind.py --workers 8 train.py --arch resnet50 -b 256",
+            }
+        ),
+        Good(
+            {
+                "train.py": """
+                import argparse
+
+                parser = argparse.ArgumentParser()
+                parser.add_argument("data")
+                parser.add_argument("--manifest", required=True)
+                parser.add_argument("--version", action="version", version="1.0")
+                print(parser.parse_args())
+                """,
+                "export.py": """
+                import click
+
+                @click.command()
+                @click.option("--ckpt", required=True)
+                @click.argument("target")
+                def main(ckpt, target):
+                    save(ckpt, target)
+
+                main()
+                """,
+                "README.md": """
+                # Usage
+
+                ```bash
+                python train.py --help
+                python train.py -h
+                python train.py --version
+                python export.py --help
+                ```
+                """,
+            }
+        ),
+        Good(
+            {
+                "plugins/repeat/check_repeat.py": "print('ok')",
+                "train.py": "print('hello')",
+                "README.md": """
+                The plugin lies in `plugins/repeat`. Build it there and test it:
+
+                ```
+                make
+                python check_repeat.py
+                ```
+
+                Save this:
+
+                ```python
+                # make_sines.py
+                import numpy as np
+                np.save("sines.npy", np.sin(np.linspace(0, 9, 99)))
+                ```
+
+                and make the data:
+
+                ```bash
+                python make_sines.py
+                python train.py
+                ```
+                """,
             }
         ),
     )

@@ -20,13 +20,13 @@ _PROSE = re.compile(
     r">>>|\.\.\. |\busage\b|\bexamples?\b|\be\.g\.|\bi\.e\.|\bequivalent|\bsame as\b|\bpseudo|\bformat\b|\boutputs?:"
     r"|\binputs?:|\breturns?:|\bshapes?\b|\bnote\b|\bschema\b|\bsnippet|\blooks? like\b|\billustrat|\bfor instance\b"
     r"|\bhow to\b|\bto run\b|\bcan be used\b|\bas follows\b|\byields?:|\bwhere\b.*:$|\brefer to\b|\bsee\b|\bderiv"
-    r"|\buncomment\b|\bno longer works\b",
+    r"|\buncomment\b|\bno longer works\b|\balternative(?:ly)?\b|\binstead of\b|\bbut (?:\w+ ){0,2}(?:fails?|not)\b",
     re.IGNORECASE,
 )
 # Somebody says that it was switched off.
 _DISABLED = re.compile(
-    r"\b(?:old|older|previous(?:ly)?|former(?:ly)?|original(?:ly)?|alternatives?|instead(?! of)|disabled?|tr(?:y|ied)"
-    r"|deprecated|experiments?|experimental|legacy|unused|was|before|todo|fixme|hack|worse|better|slower|faster|debug\w*|temp\w*"
+    r"\b(?:old|older|previous(?:ly)?|former(?:ly)?|original(?:ly)?|instead(?! of)|disabled?|tr(?:y|ied)"
+    r"|deprecated|experiments?|experimental|legacy|unused|was|before|todo|fixme|hack|worse|better|debug\w*|temp\w*"
     r"|enable|for now|remove[d]?|backup|version|baseline|ablation|does(?:n'?t| not) work|didn'?t)\b",
     re.IGNORECASE,
 )

@@ -384,9 +384,9 @@ def _reads(value: ast.expr | None, module: Module, scope: int) -> bool:
 
 
 def _is_output(block: Block, module: Module) -> bool:
-    """Whether the text shows what the statement above it prints."""
-    above = next((row for row in reversed(module.text_lines[: block.first - 1]) if row.strip()), "")
-    return above.lstrip().startswith(("print(", "pprint(", "display("))
+    """Whether the text shows what the statement above it prints, or what the comment above it announces."""
+    above = next((row.strip() for row in reversed(module.text_lines[: block.first - 1]) if row.strip()), "")
+    return above.startswith(("print(", "pprint(", "display(")) or (above.startswith("#") and above.endswith(":"))
 
 
 def _together(one: Block, next_one: Block, module: Module) -> bool:

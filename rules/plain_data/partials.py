@@ -15,7 +15,7 @@ _PARTIAL = frozenset({"functools.partial"})
 
 
 def prepared(module: Module, names: Collection[str]) -> Iterator[tuple[str, CallSite]]:
-    """``partial(f, x, k=y)`` of a file, for ``f`` one of ``names``: the name, and the call ``f(x, k=y)`` in its place."""
+    """``partial(f, x, k=y)``, for ``f`` one of ``names``: the name, and the call ``f(x, k=y)`` in its place."""
     for _, site in module.calls_of(_PARTIAL):
         call = site.call
         held = call.args[0] if call.args else None

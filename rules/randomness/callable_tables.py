@@ -132,9 +132,7 @@ class CallableTables(Analysis):
                         if isinstance(node, Ref) and self._is_table(table, qualified, module, index, chain):
                             yield from reading.table(table, node, view)
 
-    def _is_table(
-        self, table: CallableTable, qualified: str, module: Module, index: int, chain: Expr | str
-    ) -> bool:
+    def _is_table(self, table: CallableTable, qualified: str, module: Module, index: int, chain: Expr | str) -> bool:
         name = chain.name if isinstance(chain, Ref) else chain
         if not isinstance(name, str):
             return False
@@ -150,7 +148,9 @@ class _Reading:
         self.module, self.scope, self.stmt = module, scope, stmt
         self.nodes: list[Expr] = []
         self._parents: dict[int, Expr] = {}
-        targets = stmt.targets if isinstance(stmt, Assign) else (stmt.target,) if isinstance(stmt, Annotate) else ()
+        targets = stmt.targets if isinstance(stmt, Assign) else ()
+        if isinstance(stmt, (Annotate, For)):
+            targets = [stmt.target]
         for expr in expressions(stmt, module.facts.scopes):
             if not any(expr is one for one in targets):
                 self.nodes += walk(expr)
@@ -230,7 +230,7 @@ class _Reading:
             for ref in _refs(reading.nodes, name):
                 origins = flow.origins(ref)
                 lines = {one.statement.line for one in origins if one.statement is not None}
-                if lines == {self.stmt.line} and ref is not getattr(stmt, "target", None):
+                if lines == {self.stmt.line}:
                     yield reading._called(ref, reading._parents.get(id(ref)))
 
     def _called(self, node: Expr, parent: Expr | None) -> Made | None:

@@ -1,4 +1,4 @@
-"""What ``DataLoader(data, **options)`` gives an option: dictionaries, settings objects and sections of configurations."""
+"""What ``DataLoader(data, **options)`` gives an option: dictionaries, settings objects, sections of configurations."""
 
 from __future__ import annotations
 

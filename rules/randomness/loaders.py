@@ -12,7 +12,6 @@ from mldebt.facts.names import binding_scope
 from mldebt.facts.schema import (
     CLASS,
     FUNCTION,
-    PARAMETER,
     Annotate,
     Attribute,
     Build,
@@ -28,7 +27,6 @@ from mldebt.project.attributes import Attributes
 from mldebt.rule import Analysis
 
 from ..configuration.callers import Callers, given  # noqa: TID252 - installed under another name
-
 from .loader_options import LoaderOptions
 
 if TYPE_CHECKING:

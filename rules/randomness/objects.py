@@ -275,6 +275,7 @@ class Objects(Analysis):
         """The values of an assignment to an attribute; a parameter is what the object's own construction gave."""
         value = binding.value
         if value is None:
+            yield from self._annotated(module, binding.scope, binding.annotation)
             return
         scope = module.facts.scopes[binding.scope]
         if built is not None and isinstance(value, Ref) and scope.bindings.get(value.name) == PARAMETER:
@@ -289,7 +290,9 @@ class Objects(Analysis):
                     if default is not None:
                         yield from self._of(Read(module, scope.parent, default), depth - 1)
                     return
-        yield from self._of(Read(module, binding.scope, value), depth - 1)
+        found = tuple(self._of(Read(module, binding.scope, value), depth - 1))
+        # What ``field(default_factory=Options)`` makes is told by the annotation.
+        yield from found or self._annotated(module, binding.scope, binding.annotation)
 
     # Classes as values.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -15,7 +16,10 @@ from mldebt.facts.walk import expressions, statements, walk
 from mldebt.module import CallSite
 from mldebt.rule import Analysis, Row, Table
 
+from .callable_tables import CallableTable, CallableTables, Entry, Made, displays
+
 if TYPE_CHECKING:
+    from mldebt.finding import Place, Span
     from mldebt.module import Module
     from mldebt.project.project import Project
 
@@ -52,12 +56,18 @@ class SklearnRow(Row, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """One call of a row's callable, with what its arguments are worth; ``partial``: inside ``functools.partial``."""
+    """One call of a row's callable, with what its arguments are worth.
+
+    Args:
+        partial: It stands inside ``functools.partial``.
+        table: Where the table is that the callable was looked up in: ``MODELS[name]()``.
+    """
 
     row: SklearnRow
     module: Module
     site: CallSite
     partial: bool = False
+    table: Place | None = None
 
     @property
     def owner(self) -> Expr | Unknown | None:
@@ -138,11 +148,15 @@ class Configured:
 
     def is_given_later(self) -> bool:
         """Whether what ``functools.partial`` makes of it may be given a ``random_state``, or goes out of sight."""
-        stmt = self.site.statement
+        stmt, module = self.site.statement, self.module
+        held = module.project[CallableTables].holding(module, self.site)
+        if held is not None:
+            runs = self.made()
+            hidden = module.project[CallableTables].uses(held[0]).hidden
+            return hidden or not runs or any(argument(one.site.call, OWNER) is not None for one in runs)
         target = stmt.targets[0] if isinstance(stmt, Assign) and len(stmt.targets) == 1 else None
         if not isinstance(target, Ref) or "." in target.name:
             return True
-        module = self.module
         if any(
             target.name in module.project.modules[path].facts.mentions
             for path in module.project.imports.importers(module)
@@ -158,22 +172,38 @@ class Configured:
         )
         return handed or not uses or not made or any(argument(call, OWNER) is not None for call in made)
 
+    def made(self) -> tuple[Made, ...]:
+        """The calls of a table's entry that is a ``functools.partial``."""
+        tables = self.module.project[CallableTables]
+        held = tables.holding(self.module, self.site) if self.partial else None
+        if held is None:
+            return ()
+        table, entry = held
+        return tuple(one for one in tables.uses(table).made if one.runs(entry))
+
     def is_part(self, rows: Mapping[str, SklearnRow]) -> bool:
         """Whether an ensemble around it sets its ``random_state`` when it is fitted."""
-        call = self.site.call
-        last = {row.short: row for row in rows.values() if row.passes}
-        spellings = self.module.project.spellings(tuple(row.name for row in last.values()))
-        for site in self.module.call_sites(self.site.scope):
-            function = site.call.function
-            if not isinstance(function, (Ref, Attribute)) or function.name.rpartition(".")[2] not in spellings:
-                continue
-            for name in self.module.names(site.scope, function):
-                row = rows.get(name)
-                for part in row.passes if row is not None else ():
-                    given = argument(site.call, part, row.positions.get(part) if row is not None else None)
-                    if isinstance(given, Call | Ref) and _built(self.module, site.scope, given) is call:
-                        return True
-        return False
+        return any(_is_part(one.module, one.site, rows) for one in self.made()) or _is_part(
+            self.module, self.site, rows
+        )
+
+
+def _is_part(module: Module, site: CallSite, rows: Mapping[str, SklearnRow]) -> bool:
+    """Whether what a call makes is handed to an ensemble as one of the parts it seeds."""
+    call = site.call
+    last = {row.short: row for row in rows.values() if row.passes}
+    spellings = module.project.spellings(tuple(row.name for row in last.values()))
+    for around in module.call_sites(site.scope):
+        function = around.call.function
+        if not isinstance(function, (Ref, Attribute)) or function.name.rpartition(".")[2] not in spellings:
+            continue
+        for name in module.names(around.scope, function):
+            row = rows.get(name)
+            for part in row.passes if row is not None else ():
+                given = argument(around.call, part, row.positions.get(part) if row is not None else None)
+                if isinstance(given, Call | Ref) and _built(module, around.scope, given) is call:
+                    return True
+    return False
 
 
 def _tests(body: Sequence[Stmt], line: int) -> Iterator[Expr]:
@@ -199,27 +229,40 @@ def _is_one_of(value: Scalar, values: tuple[Scalar, ...]) -> bool:
     return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in values)
 
 
+_Position = tuple[int, int, int, int]
+_Where = tuple[str, int, int, int, int]
+
+
 class SklearnCalls(Analysis):
-    """``project[SklearnCalls].at(module, line, column)``: calls of what the table knows, by where they start."""
+    """``project[SklearnCalls].at(module, span)``: calls of what the table knows, by where they are."""
 
     table: ClassVar[Table[SklearnRow]] = Table("sklearn.toml", "sklearn", SklearnRow)
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
         self.rows = project.rows(self.table)
-        self._known: dict[str, dict[tuple[int, int, int, int], Configured]] = {}
+        self._known: dict[str, dict[_Position, Configured]] = {}
 
-    def at(self, module: Module, call: Call) -> Configured | None:
-        """The call of ``module`` at a call's place."""
+    def of(self, module: Module) -> Iterable[Configured]:
+        """The calls in a file, of names and of entries of tables."""
         known = self._known.get(module.path)
         if known is None:
             known = self._known[module.path] = dict(self._in(module))
-        return known.get((call.line, call.column, call.end_line, call.end_column))
+            for one in self._looked_up.get(module.path, ()):
+                known.setdefault(_position(one.site.call), one)
+        return known.values()
 
-    def _in(self, module: Module) -> Iterator[tuple[tuple[int, int, int, int], Configured]]:
+    def at(self, module: Module, span: Span) -> Configured | None:
+        """The call of ``module`` at a call's place."""
+        for one in self.of(module):
+            if one.site.call.line == span.line and module.span(one.site.call) == span:
+                return one
+        return None
+
+    def _in(self, module: Module) -> Iterator[tuple[_Position, Configured]]:
         for name, site in module.calls_of(self.rows):
             call, row = site.call, self.rows[name]
-            place = (call.line, call.column, call.end_line, call.end_column)
+            place = _position(call)
             if row.kind != PARTIAL:
                 yield place, Configured(row, module, site)
             elif call.args and not isinstance(call.args[0], Starred):
@@ -229,3 +272,41 @@ class SklearnCalls(Analysis):
                 if held is not None:
                     inner = Call(call.args[0], call.args[1:], call.keywords, *place)
                     yield place, Configured(held, module, CallSite(inner, site.statement, site.scope), partial=True)
+
+    @cached_property
+    def _looked_up(self) -> Mapping[str, list[Configured]]:
+        """``MODELS[name]()`` by file: of the first class in the table that draws when it is called so."""
+        found: dict[_Where, Configured] = {}
+        for module in self.project.modules.values():
+            if module.role != "project" or module.is_test:
+                continue
+            for table, entries in self._tables(module):
+                for made in self.project[CallableTables].uses(table).made:
+                    for entry, row in entries:
+                        place = module.place(entry.value)
+                        one = Configured(row, made.module, made.site, table=place)
+                        if made.runs(entry) and one.owner is None and one.draws():
+                            found.setdefault((made.module.path, *_position(made.site.call)), one)
+        by_path: dict[str, list[Configured]] = {}
+        for (path, *_), one in found.items():
+            by_path.setdefault(path, []).append(one)
+        return by_path
+
+    def _tables(self, module: Module) -> Iterator[tuple[CallableTable, list[tuple[Entry, SklearnRow]]]]:
+        """Tables that hold classes themselves; what ``functools.partial`` holds is a call of its own."""
+        for index in module.scopes_using(self.project.spellings(self.rows)):
+            for stmt in statements(module.body(index)):
+                for table in displays(module, index, stmt):
+                    entries = [
+                        (entry, self.rows[name])
+                        for entry in table.entries
+                        if isinstance(entry.value, (Ref, Attribute))
+                        for name in module.names(index, entry.value)
+                        if name in self.rows
+                    ]
+                    if entries:
+                        yield table, entries
+
+
+def _position(call: Call) -> _Position:
+    return call.line, call.column, call.end_line, call.end_column

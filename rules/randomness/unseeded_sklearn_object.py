@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from mldebt.facts.arguments import UNKNOWN
-from mldebt.facts.schema import Const, Expr
+from mldebt.facts.schema import Const, Expr, Stmt
 from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity, Span
 from mldebt.rule import Alone, Bad, Good, Problem, Rule
 
@@ -322,14 +322,17 @@ class UnseededSklearnObject(Rule[cst.Call]):
         ),
     )
 
+    def statements(self, module: Module) -> list[tuple[Stmt, int]]:
+        return [(one.site.statement, one.site.scope) for one in module.project[SklearnCalls].of(module)]
+
     def check(self, node: cst.Call, module: Module) -> Iterator[Problem]:
-        found = _configured(module, module.place(node).span)
+        found = module.project[SklearnCalls].at(module, module.place(node).span)
         if found is None:
             return
         given = found.owner
         if given is UNKNOWN or (given is not None and not _is_nothing(found, given)) or not found.draws():
             return
-        project, site, row = module.project, found.site, found.row
+        project, row = module.project, found.row
         if (
             found.is_only_asked()
             or found.is_other_way()
@@ -340,22 +343,22 @@ class UnseededSklearnObject(Rule[cst.Call]):
             return
         if row.is_class and project[LateRandomState].may_reach(module):
             return
-        seeds = project[SeededPaths].of(module, site)
+        seeds = _seeds(found)
         severity = Severity.INFO if seeds else Severity.MAJOR if row.kind == SPLITTER else Severity.MINOR
         yield Problem(
             module.place(node),
             _message(row, module, given, seeds),
-            related=tuple(_callers(found, given)) if given is not None else (),
+            related=tuple(_related(found, given)),
             severity=severity,
-            evidence=tuple(_evidence(row, module, given, seeds)),
+            evidence=tuple(_evidence(found, given, seeds)),
             symbol=row.short,
         )
 
     def mend(self, problem: Problem, project: Project) -> Fix | None:
         """Give ``random_state``; None where it comes through a parameter, whose default is the owner's choice."""
         module = project.modules[problem.place.path]
-        found = _configured(module, problem.place.span)
-        if found is None:
+        found = project[SklearnCalls].at(module, problem.place.span)
+        if found is None or found.table is not None:  # not every class of a table takes it
             return None
         given = found.owner
         seed = _seed(found)
@@ -366,15 +369,6 @@ class UnseededSklearnObject(Rule[cst.Call]):
         else:
             edit = _replaced(module, found.site, seed) if isinstance(given, Const) else None
         return None if edit is None else Fix(Applicability.SUGGEST, f"pass {OWNER}={seed}", (edit,))
-
-
-def _configured(module: Module, span: Span) -> Configured | None:
-    """The call at a span, as facts, with the row it is of."""
-    known = module.project[SklearnCalls]
-    for _, site in module.calls_of(known.rows):
-        if site.call.line == span.line and module.span(site.call) == span:
-            return known.at(module, site.call)
-    return None
 
 
 def _is_nothing(found: Configured, given: Expr) -> bool:
@@ -391,7 +385,21 @@ def _seed(found: Configured) -> str | None:
     return seed_name(module, site.scope, site.statement.line) or "0"
 
 
-def _callers(found: Configured, given: Expr) -> Iterator[Related]:
+def _seeds(found: Configured) -> str | None:
+    """What seeds NumPy before the object is made: for a factory in a table, before each of its calls."""
+    seeded = found.module.project[SeededPaths]
+    made = [(one.module, one.site) for one in found.made()] or [(found.module, found.site)]
+    answers = [seeded.of(module, site) for module, site in made]
+    return answers[0] if all(answers) else None
+
+
+def _related(found: Configured, given: Expr | None) -> Iterator[Related]:
+    for made in islice(found.made(), 3):
+        yield Related(made.module.place(made.site.call), f"builds it and gives no {OWNER}", "path")
+    if found.table is not None:
+        yield Related(found.table, f"the table holds {found.row.short}", "cause")
+    if given is None:
+        return
     sites = found.module.project[GivenSeeds].asked(found.module, found.site.scope, given)
     for site in islice(sites, 3):
         yield Related(site.module.place(site.call), f"gives no {OWNER}", "path")
@@ -407,7 +415,10 @@ def _message(row: SklearnRow, module: Module, given: Expr | None, seeds: str | N
     return f"{row.short}() {row.draws} with {how}, so {change} ({_ADVICE.get(row.kind, _RESULTS)})"
 
 
-def _evidence(row: SklearnRow, module: Module, given: Expr | None, seeds: str | None) -> Iterator[str]:
+def _evidence(found: Configured, given: Expr | None, seeds: str | None) -> Iterator[str]:
+    row, module = found.row, found.module
+    if found.table is not None:
+        yield f"the callable is looked up in a table that holds {row.short}"
     yield f"{row.name} {row.draws} in this configuration ({row.source})"
     if given is None:
         yield f"the call does not give {OWNER}, and it is None by default"

@@ -94,6 +94,59 @@ def test_never_complains_about_what_argparse_takes(words: list[str]) -> None:
         assert check(INTERFACE, words) == []
 
 
+LAUNCHER = Interface(
+    options=(
+        Option(("-h", "--help"), "help", 0, leaves=True),
+        Option(("-n",), "n", kind="int"),
+        Option(("--addr",), "addr", required=True),
+    ),
+    positionals=(Option((), "script"), Option((), "script_args", REST)),
+)
+LAUNCH_WORDS = st.sampled_from("train.py -n -n4 8 --addr here --lr -b -h --help --x=1 --".split())
+
+
+def launcher_refuses(words: list[str]) -> bool:
+    made = argparse.ArgumentParser()
+    made.add_argument("-n", type=int)
+    made.add_argument("--addr", required=True)
+    made.add_argument("script")
+    made.add_argument("script_args", nargs=argparse.REMAINDER)
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            made.parse_args(words)
+        except SystemExit as left:
+            return left.code != 0
+    return False
+
+
+@given(st.lists(LAUNCH_WORDS, max_size=7))
+def test_never_complains_about_what_a_launcher_takes(words: list[str]) -> None:
+    if not launcher_refuses(words):
+        assert check(LAUNCHER, words) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "subject"),
+    [
+        ("--addr here train.py --lr 1 -b", None),
+        ("--addr here --lr train.py", "--lr"),
+        ("-n 8 train.py --addr here", "--addr"),
+    ],
+)
+def test_a_launcher_reads_only_what_stands_before_the_script(line: str, subject: str | None) -> None:
+    words = line.split()
+    assert launcher_refuses(words) == (subject is not None)
+    assert [one.subject for one in check(LAUNCHER, words)] == ([subject] if subject else [])
+
+
+def test_help_needs_nothing_else() -> None:
+    fit = Interface(options=(Option(("--help",), "help", 0, leaves=True), Option(("--lr",), "lr", required=True)))
+    group = Interface(options=(Option(("--root",), "root", required=True),), commands={"fit": fit}, has_commands=True)
+    assert check(LAUNCHER, ["-h"]) == []
+    assert check(group, ["fit", "--help"]) == []
+    assert [one.subject for one in check(group, ["--root", ".", "fit"])] == ["--lr"]
+
+
 def test_unknown_words_may_be_anything() -> None:
     assert check(INTERFACE, ["$DATA", "--batch-size", "$B"]) == []
     assert check(INTERFACE, ["$@"]) == []

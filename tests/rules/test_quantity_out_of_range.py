@@ -12,6 +12,24 @@ from mldebt.testing import run, write
 
 # What it is: the findings wanted, and the files.
 CASES: dict[str, tuple[int, dict[str, str]]] = {
+    "bound by partial": (
+        2,
+        {
+            "values.py": "SMOOTHING = 10\n",
+            "losses.py": """
+import functools
+
+from torch import nn
+
+from values import SMOOTHING
+
+LOSSES = {"smooth": functools.partial(nn.CrossEntropyLoss, label_smoothing=SMOOTHING)}
+drop = functools.partial(nn.Dropout, 50)
+plain = functools.partial(nn.CrossEntropyLoss, label_smoothing=0.1)
+other = functools.partial(print, SMOOTHING)
+""",
+        },
+    ),
     "default of an option, through two calls": (
         1,
         {

@@ -14,8 +14,7 @@ from mldebt_rules.randomness.guards import NEUTRAL, OPTION, PLAIN, guard
 from mldebt_rules.randomness.seeding import Seeding
 
 from mldebt.project.project import Project, ProjectOptions
-from mldebt.sources.artefacts import EntryPoint
-from mldebt.sources.repository import Repository
+from mldebt.sources.artefacts import EntryPoint, Repository
 
 Build = Callable[..., Project]
 

@@ -111,7 +111,8 @@ def test_one_seeded_entry_does_not_excuse_another(found: Found) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        "LogisticRegression(solver='liblinear')",
+        "LogisticRegression(solver='liblinear', dual=True)",
+        "LogisticRegression(solver='saga')",
         "Ridge(solver='sag')",
         "Lasso(selection='random')",
         "SVC(probability=True)",
@@ -142,6 +143,8 @@ def test_configurations_that_draw(call: str, found: Found) -> None:
     "call",
     [
         "LogisticRegression()",
+        "LogisticRegression(solver='liblinear')",
+        "LogisticRegression(solver='liblinear', dual=unknown)",
         "LogisticRegression(solver=SOLVER)",
         "Ridge(solver='cholesky')",
         "Lasso()",
@@ -171,6 +174,70 @@ def test_configurations_that_do_not_draw_or_are_not_known(call: str, found: Foun
     parameters = "centres, shuffled, unknown, options, arrays, SOLVER"
 
     assert found(f"{_IMPORTS}\n\n\ndef build({parameters}):\n    return {call}\n") == ()
+
+
+ZOO = """
+from functools import partial
+
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+
+PARTIALS = {
+    "line": partial(LogisticRegression, max_iter=500),
+    "forest": partial(RandomForestClassifier, n_estimators=50, random_state=7),
+    "net": partial(MLPClassifier, max_iter=300),
+}
+CLASSES = {"line": LogisticRegression, "net": MLPClassifier}
+"""
+
+LOOKED_UP = {
+    "called at once": ("def build(name):\n    return PARTIALS[name]()", ["zoo.py"]),
+    "kept in a variable": ("def build(name):\n    make = PARTIALS.get(name)\n    return make()", ["zoo.py"]),
+    "all in turn": ("models = [make() for key, make in sorted(PARTIALS.items())]", ["zoo.py"]),
+    "values": ("for make in PARTIALS.values():\n    print(make(), len(PARTIALS), 'net' in PARTIALS)", ["zoo.py"]),
+    "classes": ("def build(name):\n    return CLASSES[name]()", ["train.py"]),
+    "classes in turn": ("for key, cls in CLASSES.items():\n    print(key, cls(max_iter=9))", ["train.py"]),
+    "a list written in place": (
+        "from sklearn.cluster import KMeans\nfor name, cls in [('k', KMeans)]:\n    print(name, cls())",
+        ["train.py"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LOOKED_UP)
+def test_what_a_table_holds_is_built_without_a_seed(case: str, found: Found) -> None:
+    code, places = LOOKED_UP[case]
+
+    findings = found({"zoo.py": ZOO, "train.py": f"from zoo import CLASSES, PARTIALS\n\n{code}\n"})
+
+    assert [one.place.path for one in findings] == places
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def build(name):\n    return PARTIALS[name](random_state=3), CLASSES[name](random_state=3)",
+        "def build(name, **options):\n    return PARTIALS[name](**options), CLASSES[name](**options)",
+        "def build():\n    return PARTIALS['line'](), PARTIALS['forest'](), CLASSES['line']()",
+        "def build(name, run):\n    run(PARTIALS)\n    return PARTIALS[name]()",
+        "def build(name):\n    return PARTIALS[name]",
+        "def build(name):\n    model = CLASSES[name]()\n    model.set_params(random_state=1)\n    return model",
+        "import numpy as np\n\nnp.random.seed(0)\nmodel = CLASSES['net']\nmodel(random_state=0)",
+        "for name in PARTIALS:\n    print(name)",
+    ],
+)
+def test_what_a_table_holds_may_be_seeded_or_never_built(code: str, found: Found) -> None:
+    assert found({"zoo.py": ZOO, "train.py": f"from zoo import CLASSES, PARTIALS\n\n{code}\n"}) == ()
+
+
+def test_a_seed_before_the_call_of_a_factory_makes_it_info(found: Found) -> None:
+    train = "import numpy as np\n\nfrom zoo import PARTIALS\n\nnp.random.seed(0)\nmodel = PARTIALS['net']()\n"
+    train += "model.fit([[0]], [0])\n"
+
+    (finding,) = found({"zoo.py": ZOO, "train.py": train})
+
+    assert finding.severity is Severity.INFO
 
 
 _IMPORTS = """\

@@ -49,6 +49,40 @@ def loading(body: str) -> dict[str, str]:
 
 
 WORKERS = {
+    "fields of settings": """
+        from dataclasses import asdict, dataclass, field
+
+        @dataclass
+        class Loading:
+            batch_size: int = 8
+            num_workers: int = 6
+
+        @dataclass
+        class Settings:
+            loading: Loading = field(default_factory=Loading)
+
+        def make(data, settings):
+            return DataLoader(data, **asdict(settings.loading))
+
+        loader = make(Noisy([]), Settings())
+    """,
+    "settings of pydantic": """
+        from pydantic import BaseModel, Field
+
+        class Loading(BaseModel):
+            num_workers: int = Field(default=6, ge=0)
+
+        def make(data, loading: Loading):
+            return DataLoader(data, **loading.model_dump())
+
+        loader = make(Noisy([]), Loading())
+    """,
+    "keywords handed on": """
+        def make(data, **options):
+            return DataLoader(data, batch_size=2, **options)
+
+        loader = make(Noisy([]), num_workers=3)
+    """,
     "a constant": "loader = DataLoader(Noisy([]), 8, True, None, None, 4)",
     "a module constant": "WORKERS = 4\nloader = DataLoader(Noisy([]), num_workers=WORKERS)",
     "all cores": "loader = DataLoader(Noisy([]), num_workers=os.cpu_count())",
@@ -102,6 +136,29 @@ def test_loaders_with_workers(body: str, found: Found) -> None:
 
 
 NO_WORKERS = {
+    "one worker that stays": "loader = DataLoader(Noisy([]), num_workers=1, persistent_workers=True)",
+    "settings without workers": """
+        from pydantic import BaseModel
+
+        class Loading(BaseModel):
+            num_workers: int = 0
+
+        def make(data, loading: Loading):
+            return DataLoader(data, **loading.model_dump())
+
+        loader = make(Noisy([]), Loading())
+    """,
+    "settings that leave the workers out": """
+        from pydantic import BaseModel
+
+        class Loading(BaseModel):
+            num_workers: int = 6
+
+        def make(data, loading: Loading):
+            return DataLoader(data, **loading.model_dump(exclude={"num_workers"}))
+
+        loader = make(Noisy([]), Loading())
+    """,
     "none by default": "loader = DataLoader(Noisy([]), batch_size=4)",
     "zero": "loader = DataLoader(Noisy([]), num_workers=0)",
     "a zero default nobody changes": """
@@ -130,6 +187,14 @@ def test_a_launch_script_sets_the_workers(found: Found) -> None:
     files = loading(NO_WORKERS["a command line of zero"])
 
     assert len(found({**files, "run.sh": "python train.py --workers 8\n"})) == 1
+
+
+@pytest.mark.parametrize(("number", "findings"), [(4, 1), (0, 0)])
+def test_a_section_of_a_configuration_file_sets_the_workers(number: int, findings: int, found: Found) -> None:
+    files = loading("def make(cfg):\n    return DataLoader(Noisy([]), **cfg.data.loader)\n")
+    other = f"other:\n  num_workers: 9\ndata:\n  loader:\n    num_workers: {number}\n"
+
+    assert len(found({**files, "conf/all.yaml": other})) == findings
 
 
 @pytest.mark.parametrize(("number", "findings"), [(4, 1), (0, 0)])
