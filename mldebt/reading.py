@@ -61,15 +61,18 @@ def read_facts(
 ) -> dict[str, Bundle]:
     """The bundle of every file that can be opened, by path; one that cannot be read holds its problem."""
     work = [_Job(str(root), file.path, file.role, overlay.get(file.path)) for file in files]
-    keys = {job.path: key(job, content(job)) for job in work}
-    cached = _decoded(cache.get_many(list(set(keys.values()))))
-    bundles = {path: bundle for path, digest in keys.items() if (bundle := cached.get(digest)) is not None}
+    bundles: dict[str, Bundle] = {}
+    if cache.keeps:
+        keys = {job.path: key(job, content(job)) for job in work}
+        cached = _decoded(cache.get_many(list(set(keys.values()))))
+        bundles = {path: bundle for path, digest in keys.items() if (bundle := cached.get(digest)) is not None}
     missing = [job for job in work if job.path not in bundles]
     sizes = {file.path: file.size for file in files}
     fresh: dict[bytes, bytes] = {}
-    for done, (path, digest, data) in enumerate(_computed(missing, sizes, analyses, jobs), start=1):
-        fresh[digest] = data
-        bundles[path] = _decode(data)
+    for done, (job, content_, bundle) in enumerate(_computed(missing, sizes, analyses, jobs), start=1):
+        bundles[job.path] = bundle
+        if cache.keeps:
+            fresh[key(job, content_)] = _encode(bundle)
         if progress:
             progress("reading", done, len(missing))
     cache.put_many(fresh.items())

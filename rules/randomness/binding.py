@@ -9,13 +9,12 @@ from mldebt.facts.arguments import UNKNOWN, argument
 
 from .guards import ANY
 from .programs import Callee, CallOp
-from .states import CERTAIN
+from .states import CERTAIN, NOTHING
 
 if TYPE_CHECKING:
     from mldebt.module import Module
     from mldebt.project.project import Project
 
-NOTHING = "-"
 _PLAIN_DECORATORS = frozenset(
     "staticmethod classmethod property contextmanager asynccontextmanager no_grad inference_mode lru_cache cache wraps "
     "overload abstractmethod".split()
@@ -48,7 +47,9 @@ class Binder:
         position = None if declared.kind == ir.KEYWORD_ONLY else index - callee.offset
         value = argument(call, parameter, position if position is None or position >= 0 else None)
         if value is UNKNOWN:
-            return ANY
+            if not _passes_rest(op.site.module.facts.scopes[op.scope], call, parameter):
+                return ANY
+            value = None
         if value is None:
             if declared.default is None or not _is_plain(scope):
                 return ANY
@@ -75,3 +76,15 @@ def _is_plain(scope: ir.Scope) -> bool:
     """Whether nothing but the caller gives a function its arguments: no command line, no configuration."""
     names = [one.function if isinstance(one, ir.Call) else one for one in scope.decorators]
     return all(isinstance(name, ir.Ref) and name.name.rpartition(".")[2] in _PLAIN_DECORATORS for name in names)
+
+
+def _passes_rest(caller: ir.Scope, call: ir.Call, parameter: str) -> bool:
+    """Whether a call passes on its caller's ``**kwargs``, which cannot hold what the caller itself names."""
+    rest = [keyword.value for keyword in call.keywords if not keyword.name]
+    own = {one.name for one in caller.parameters if one.kind == ir.KWARGS}
+    named = {one.name for one in caller.parameters if one.kind not in (ir.KWARGS, ir.VARARGS)}
+    return (
+        parameter in named
+        and not any(isinstance(one, ir.Starred) for one in call.args)
+        and all(isinstance(one, ir.Ref) and one.name in own for one in rest)
+    )

@@ -221,7 +221,7 @@ class Calls:
                 if owner and receiver and owner in self.project.mro(receiver):
                     owner = receiver
                 group = target.name
-            offset = 1 if self._class_of(target) and not _is_static(target) else 0
+            offset = 1 if self._class_of(target) and not _is_static(target) and _is_bound(module, scope, call) else 0
             built = self._builders(owner) if edge.confidence == "cha" and offset and not receiver else ()
             groups.setdefault(group, []).append(self._callee(edge, caller, owner, offset, built))
         return tuple(tuple(group) for group in groups.values())
@@ -249,6 +249,8 @@ class Calls:
                 return classes[0] if len(classes) == 1 and ":" in classes[0] else ""
             if head == self_name(module.definition(scope)):
                 return caller.owner
+            if caller.owner and not _is_bound(module, scope, call):
+                return caller.owner  # ``Base.__init__(self)``
             receiver: ir.Expr = ir.Ref(head, function.line, function.column)
         elif isinstance(function, ir.Attribute):
             receiver = function.value
@@ -281,6 +283,16 @@ class Calls:
 
 def _key(definition: Definition, owner: str) -> Key:
     return Key(definition.module.path, definition.index, owner)
+
+
+def _is_bound(module: Module, scope: int, call: ir.Call) -> bool:
+    """Whether the receiver is not among the arguments: not ``Base.method(self)``."""
+    own, first = self_name(module.definition(scope)), call.args[0] if call.args else None
+    if not own or not isinstance(first, ir.Ref) or first.name != own or not isinstance(call.function, ir.Ref):
+        return True
+    head = call.function.name.rpartition(".")[0]
+    found = [module.project.definition(name) for name in module.names(scope, head)] if head else []
+    return not any(one is not None and one.is_class for one in found)
 
 
 def _is_static(target: Definition) -> bool:

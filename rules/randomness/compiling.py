@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from mldebt.facts import schema as ir
 from mldebt.facts.walk import expressions, statements, walk
+from mldebt.project.attributes import self_name
 
 from .calling import Calls
 from .cosmetic import is_cosmetic
 from .events import Draws, Event, Restores, Seeds
 from .generators import fallback, is_used
-from .guards import CONSTANT, MAIN, guard
+from .guards import CONSTANT, MAIN, PLAIN, Guard, guard
 from .knowledge import CONSTRUCTOR, DRAW, HEAD, INIT, LAZY
 from .programs import (
     BREAK,
@@ -131,11 +132,22 @@ class Compiler:
             if self._scopes[stmt.scope].kind == ir.CLASS:
                 yield from self._block(self._module.body(stmt.scope), stmt.scope)
         elif isinstance(stmt, ir.Return):
+            yield from self._handed_back(stmt, scope)
             yield ExitOp(RETURN)
         elif isinstance(stmt, ir.Raise) or self._stops(stmt, scope):
             yield ExitOp(STOP)
         elif isinstance(stmt, ir.Jump):
             yield ExitOp(BREAK if stmt.kind == "break" else CONTINUE)
+
+    def _handed_back(self, stmt: ir.Return, scope: int) -> Iterator[Op]:
+        """An inner function that is called on the other ways, and given back on this one for the caller to call."""
+        value = stmt.value
+        if not isinstance(value, ir.Ref) or value.name not in self._scopes[scope].bindings:
+            return
+        for site in self._module.call_sites(scope):
+            if isinstance(site.call.function, ir.Ref) and site.call.function.name == value.name:
+                yield from self._calls.into(self._module, scope, site.call, self._key, False)
+                return
 
     def _imports(self, stmt: ir.Imports, scope: int) -> Iterator[Op]:
         """Imports of a module's body stay imports, for they run once an entry; a function's are calls of the bodies."""
@@ -165,7 +177,7 @@ class Compiler:
             if any(blocks):
                 yield ChoiceOp(blocks, falls=False)
             return
-        found = guard(stmt.test, self._parameters)
+        found = self._of_class(stmt.test, scope) or guard(stmt.test, self._parameters)
         then, orelse = self._block(stmt.body, scope), self._block(stmt.orelse, scope)
         if found.kind == MAIN:
             yield from then if self._key.main is found.positive else orelse
@@ -173,6 +185,23 @@ class Compiler:
             yield from then if found.positive else orelse
         elif then or orelse:
             yield BranchOp(found, then, orelse)
+
+    def _of_class(self, test: ir.Expr, scope: int) -> Guard | None:
+        """``self.__class__ is Base``, decided by the class of the object; None if that is not the condition."""
+        if not isinstance(test, ir.Compare) or len(test.ops) != 1 or test.ops[0] not in ("is", "==", "is not", "!="):
+            return None
+        own, left = self_name(self._definition), test.left
+        if isinstance(left, ir.Call) and isinstance(left.function, ir.Ref) and left.function.name == "type":
+            asks = len(left.args) == 1 and isinstance(left.args[0], ir.Ref) and left.args[0].name == own
+        else:
+            asks = isinstance(left, ir.Ref) and left.name == f"{own}.__class__"
+        other = test.comparators[0]
+        if not own or not asks or not self._key.owner or not isinstance(other, (ir.Ref, ir.Attribute)):
+            return None
+        names = self._module.names(scope, other)
+        if len(names) != 1:
+            return None
+        return Guard(CONSTANT, "", (names[0] == self._key.owner) is (test.ops[0] in ("is", "==")), "")
 
     def _loop(self, stmt: ir.For | ir.While, scope: int) -> Iterator[Op]:
         body, orelse = self._block(stmt.body, scope), self._block(stmt.orelse, scope)
@@ -222,11 +251,28 @@ class Compiler:
         kept: frozenset[int] = frozenset()
         if any(type(node) is ir.Lambda for node in nodes):
             kept = frozenset(id(inner) for node in nodes if isinstance(node, ir.Lambda) for inner in walk(node.body))
+        arms = self._arms_of(nodes)
         for node in nodes:
             if type(node) is ir.Call:
-                yield from self._call(stmt, scope, node, id(node) in kept)
+                ops = self._call(stmt, scope, node, id(node) in kept)
+                arm = arms.get(id(node))
+                if arm is None:
+                    yield from ops
+                elif inner := tuple(ops):
+                    yield BranchOp(arm[0], inner, ()) if arm[1] else BranchOp(arm[0], (), inner)
             elif type(node) is ir.Wait and node.kind != "await":
                 yield YieldOp()
+
+    def _arms_of(self, nodes: Sequence[ir.Expr]) -> dict[int, tuple[Guard, bool]]:
+        """The calls that run only if a parameter is (not) true, with that condition: ``f(x) if shuffle else x``."""
+        found: dict[int, tuple[Guard, bool]] = {}
+        for node in nodes:
+            if type(node) is ir.Conditional:
+                test = guard(node.test, self._parameters)
+                if test.kind == PLAIN and test.subject:
+                    for arm, first in ((node.then, True), (node.orelse, False)):
+                        found.update((id(inner), (test, first)) for inner in walk(arm))
+        return found
 
     def _call(self, stmt: ir.Stmt, scope: int, call: ir.Call, kept: bool) -> Iterator[Op]:
         event = self._calls.event(self._module, scope, call)
@@ -241,12 +287,18 @@ class Compiler:
         site = Site(self._module, call, function.name if isinstance(function, (ir.Ref, ir.Attribute)) else "")
         if isinstance(event, Seeds):
             if not kept:
-                yield SeedOp(event.libraries, site)
+                yield SeedOp(event.libraries, site, self._seed_of(call))
         elif isinstance(event, Restores):
             if not event.scope and not kept:
                 yield from self._restore(event, scope, site)
         else:
             yield from self._draw(stmt, scope, call, event, site, kept)
+
+    def _seed_of(self, call: ir.Call) -> str:
+        """The parameter that a call seeds with."""
+        given = [*call.args[:1], *[keyword.value for keyword in call.keywords if keyword.name == "seed"]]
+        value = given[0] if len(given) == 1 else None
+        return value.name if isinstance(value, ir.Ref) and value.name in self._parameters else ""
 
     def _restore(self, event: Restores, scope: int, site: Site) -> Iterator[Op]:
         getter = event.getter.rpartition(".")[2]

@@ -41,12 +41,14 @@ _FUNCTIONS = re.compile(
     r"|^(retry|backoff|dummy|profile|benchmark|visuali[sz]e|plot|draw|show)(_|$)",
     re.IGNORECASE,
 )
+_FILES = re.compile(r"(^|[/_])(plots?|plotting|plotters?|viz|visuali[sz]ations?)(/|\.py$)", re.IGNORECASE)
 _CALLS = frozenset(
     "sleep print pprint info debug warning error exception add_graph summary FlopCountAnalysis "
     "get_model_complexity_info bind imshow scatter add_image add_images set_title".split()
 )
 _PLOTTERS = frozenset({"plt", "ax", "axes", "axs", "sns", "fig", "plotly", "px", "go"})
 _PROBES = ("jit.trace", "onnx.export", "export.export", "thop.profile", "torchinfo.summary", "torchsummary.summary")
+_NUMBERS = frozenset({"randint", "randrange", "getrandbits", "integers", "random_integers"})
 _RECEIVERS = frozenset(
     {"manual_seed", "seed", "Generator", "PRNGKey", "RandomState", "default_rng", "SeedSequence", "Random"}
 )
@@ -55,13 +57,15 @@ _RECEIVERS = frozenset(
 def is_cosmetic(module: Module, scope: int, stmt: Stmt, call: Call) -> bool:
     """Whether nothing but names, plots, pauses, logs or seeds is made of what a call draws."""
     facts = module.facts.scopes[scope]
-    if scope and _FUNCTIONS.search(facts.name):
+    if scope and (_FUNCTIONS.search(facts.name) or _FILES.search(module.path)):
         return True
     if isinstance(stmt, Define):
         defaults = [one for one in module.facts.scopes[stmt.scope].parameters if one.default is not None]
         return any(_NAMES.search(one.name) and call in walk(one.default) for one in defaults if one.default is not None)
     chain = _ancestors(stmt, call)
-    if any(_is_idle(above, below) for above, below in pairwise([*chain, call])):
+    if any(is_idle(above, below) for above, below in pairwise([*chain, call])):
+        return True
+    if any(_is_process(above) for above in chain) and _draws_number(call):
         return True
     if isinstance(stmt, If) and stmt.body and all(_is_report(inner) for inner in stmt.body) and not stmt.orelse:
         return True
@@ -97,7 +101,24 @@ def _ancestors(stmt: Stmt, wanted: Expr) -> list[Expr]:
     return []
 
 
-def _is_idle(above: Expr, below: Expr) -> bool:
+def _draws_number(call: Call) -> bool:
+    """Whether a call may draw one whole number."""
+    function = call.function
+    return isinstance(function, (Ref, Attribute)) and function.name.rpartition(".")[2] in _NUMBERS
+
+
+def _is_process(expr: Expr) -> bool:
+    """Whether something starts another process: a number drawn for it is its seed."""
+    function = expr.function if isinstance(expr, Call) else None
+    return (
+        isinstance(expr, Call)
+        and isinstance(function, (Ref, Attribute))
+        and function.name.rpartition(".")[2] in ("Process", "Thread", "spawn", "start_processes")
+        and any(keyword.name in ("args", "kwargs") for keyword in expr.keywords)
+    )
+
+
+def is_idle(above: Expr, below: Expr) -> bool:
     """Whether the value of ``below`` is of no consequence in ``above``."""
     if isinstance(above, Format):
         return True
@@ -138,7 +159,7 @@ def _only_idle(body: Sequence[Stmt], origin: Stmt, name: str) -> bool:
             continue
         for chain in _reads(stmt, name):
             seen = True
-            if not any(_is_idle(above, below) for above, below in pairwise(chain)):
+            if not any(is_idle(above, below) for above, below in pairwise(chain)):
                 return False
     return seen
 

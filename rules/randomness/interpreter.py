@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from .binding import NOTHING, Binder
+from .binding import Binder
 from .events import LOADED, Draws
 from .guards import ANY, NEUTRAL, OPTION, Guard
 from .knowledge import DRAW, HEAD, INIT, LAYER, LAZY
@@ -40,18 +40,20 @@ from .programs import (
 from .recording import Recorder
 from .states import (
     CERTAIN,
-    WANTED,
+    NOTHING,
     Conditions,
     Drawn,
     Path,
     Pending,
     State,
     Summary,
+    asked,
     join,
     left,
     meet,
     stronger,
     waiting,
+    wanted,
     weaker,
 )
 
@@ -183,7 +185,7 @@ class Interpreter:
         if now and (LOADED, DRAW) in summary.exposed:
             state = notes.use(state)
         for library, path in sorted(summary.may.items()) if op.when != WORKER else ():
-            through = notes.through(path, site)
+            through = notes.through(path, site, self._condition(op, callee, path.given))
             if not now:
                 notes.result.may.setdefault(library, through)
                 continue
@@ -195,8 +197,9 @@ class Interpreter:
         if now and (summary.gen or {}).get(LOADED) == CERTAIN:
             state = replace(state.seed(LOADED), pending={})
         for drawn, (draw, seed) in summary.late.items():
-            if now and before.condition(drawn[0]) not in (CERTAIN, ANY):
-                notes.note_late(drawn, notes.through(draw, site), notes.through(seed, site))
+            given = self._condition(op, callee, seed.given)
+            if now and given != NOTHING and before.condition(drawn[0]) not in (CERTAIN, ANY):
+                notes.note_late(drawn, notes.through(draw, site), notes.through(seed, site, given))
         state = self._exposures(op, callee, summary, before, state, site)
         return None if summary.gen is None and now else state
 
@@ -208,7 +211,7 @@ class Interpreter:
         return state
 
     def _condition(self, op: CallOp, callee: Callee, condition: str) -> str:
-        return condition if condition in (CERTAIN, ANY) else self._binder.bind(op, callee, condition)
+        return condition if condition in (CERTAIN, ANY, NOTHING) else self._binder.bind(op, callee, condition)
 
     def _exposures(
         self, op: CallOp, callee: Callee, summary: Summary, before: State, after: State, site: Site
@@ -218,11 +221,9 @@ class Interpreter:
             self._notes.put_aside(before, drawn, self._notes.through(path, site))
         found = [(drawn, path, "") for drawn, path in sorted(summary.exposed.items(), key=_by_kind)]
         for parameter, draws in sorted(summary.params.items()):
-            bound = self._binder.bind(op, callee, parameter.removeprefix(WANTED))
-            wanted = parameter.startswith(WANTED)
-            if bound != NOTHING if wanted else bound not in (CERTAIN, ANY):
-                passed = bound not in (CERTAIN, ANY, NOTHING)
-                owner = (WANTED if wanted else "") + bound if passed else ""
+            flag, owner = (self._binder.bind(op, callee, one) if one else one for one in asked(parameter))
+            if flag != NOTHING and (owner not in (CERTAIN, ANY) or not asked(parameter)[1]):
+                owner = wanted(flag.strip(ANY), owner.strip(NOTHING))
                 found += [(drawn, path, owner) for drawn, path in sorted(draws.items(), key=_by_kind)]
         for kind, inner, owner in found:
             drawn, path = kind, self._notes.through(inner, site)
@@ -242,7 +243,8 @@ class Interpreter:
                 elif drawn in state.drawn:
                     after = after.draw(drawn, path)
         for kind, one in sorted(summary.pending.items(), key=_by_kind):
-            seed = self._notes.through(one.seed, site) if one.seed is not None else None
+            given = self._condition(op, callee, one.seed.given) if one.seed is not None else NOTHING
+            seed = self._notes.through(one.seed, site, given) if one.seed is not None and given != NOTHING else None
             drawn, path = kind, self._notes.through(one.draw, site)
             if op.when != NOW:
                 drawn, path = _later(drawn, path, op.when)

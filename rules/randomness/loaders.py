@@ -28,6 +28,7 @@ from mldebt.rule import Analysis
 
 from ..configuration.callers import Callers, given  # noqa: TID252 - installed under another name
 from .loader_options import LoaderOptions
+from .loader_programs import Programs
 
 if TYPE_CHECKING:
     from mldebt.module import CallSite, Module
@@ -97,7 +98,8 @@ class Loaders(Analysis):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
-        self.counts = Counts(project)
+        self._programs = Programs(project)
+        self.counts = Counts(project, self._programs)
 
     @cached_property
     def all(self) -> tuple[Loader, ...]:
@@ -113,7 +115,9 @@ class Loaders(Analysis):
             built = _CONSTRUCTORS if not words.isdisjoint(module.facts.mentions) else frozenset[str]()
             for name, site in (*module.calls_of(names), *module.calls_of(built)):
                 loader = self._trainer(module, site) if name in _TRAINERS else self._loader(module, site)
-                if loader is not None and not loader.workers.none and not loader.is_alone:
+                if loader is None or loader.workers.none or loader.is_alone:
+                    continue
+                if not self._programs.is_unused(module, site.scope):
                     yield loader
 
     @cached_property
@@ -168,15 +172,18 @@ class Loaders(Analysis):
 class Counts:
     """Tells how many workers an expression means."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, programs: Programs) -> None:
         self._project = project
         self._callers = Callers(project)
         self._attributes = Attributes(project)
         self._spread = LoaderOptions(project)
-        self._options: dict[str, Workers] = {}
+        self._programs = programs
+        self._options: dict[tuple[frozenset[str], str], Workers] = {}
+        self._program: frozenset[str] = frozenset()  # of the loader in question
 
     def of(self, module: Module, scope: int, value: Expr | Unknown | None, call: Call, nested: bool = True) -> Workers:
         """The workers a call asks for; those of ``**options`` as far as they can be seen."""
+        self._program = self._programs.around(module)
         if value is UNKNOWN:
             spread = self._spread.of(module, scope, call, WORKERS) if nested else ()
             return _all(self._value(one.module, one.scope, one.expr, _DEEPEST - 1) for one in spread)
@@ -272,23 +279,30 @@ class Counts:
 
     def _option(self, name: str, missing: bool = False) -> Workers:
         """What the command line, a configuration class and the configuration files say of an option."""
-        known = self._options.get(name)
+        key = (self._program, name)
+        known = self._options.get(key)
         if known is None:
-            known = self._options[name] = _all(self._declared(name))
+            known = _all(self._declared(name, self._program))
+            if not known.numbers and not known.open and self._program:
+                known = _all(self._declared(name, frozenset(self._project.modules)))  # it may be run from there
+            self._options[key] = known
         return known if known.numbers or known.open or missing else Workers(open=True)
 
-    def _declared(self, name: str) -> Iterator[Workers]:
+    def _declared(self, name: str, program: frozenset[str]) -> Iterator[Workers]:
         for config in self._project.repository.configs:
-            for leaf in config.leaves:
-                if leaf.keys and leaf.keys[-1] == name and isinstance(leaf.value, int):
-                    yield _number(leaf.value)
+            values = [leaf.value for leaf in config.leaves if leaf.keys and leaf.keys[-1] == name]
+            if values and self._programs.may_use(program, config.path):
+                yield from (_number(value) for value in values if isinstance(value, int))
         for command in self._project.repository.commands:
             for word, following in zip(command.words, (*command.words[1:], ""), strict=True):
                 flag, _, text = word.lstrip("-").partition("=")
                 text = text or following
-                if flag.rpartition(".")[2].replace("-", "_") == name and text.isdigit():
+                if flag.rpartition(".")[2].replace("-", "_") != name or not text.isdigit():
+                    continue
+                if self._programs.may_use(program, command.path, command.line):
                     yield _number(int(text))
-        for module in self._project.modules.values():
+        for path in sorted(program):
+            module = self._project.modules[path]
             if not module.is_test and not {name, "add_argument", "option"}.isdisjoint(module.facts.mentions):
                 yield from self._declared_in(module, name)
 

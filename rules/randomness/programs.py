@@ -48,10 +48,11 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class SeedOp:
-    """A call that seeds."""
+    """A call that seeds; ``owner``: a parameter of this function that is the seed."""
 
     libraries: tuple[str, ...]
     site: Site
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

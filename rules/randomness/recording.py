@@ -9,7 +9,7 @@ from .events import LOADED
 from .guards import ANY
 from .knowledge import CONSTRUCTOR, DRAW, HEAD, INIT, LAYER
 from .programs import DrawOp, SeedOp, Site
-from .states import CERTAIN, WANTED, Drawn, Path, Pending, State, Summary, nearer, nearest
+from .states import CERTAIN, NOTHING, WANTED, Drawn, Path, Pending, State, Summary, asked, nearer, nearest, wanted
 
 _EAGER = frozenset({DRAW, INIT, HEAD})
 
@@ -23,8 +23,8 @@ class Recorder:
         self.absent: list[str] = []  # the options that were not given in the arms around
         self.flags: list[str] = []  # the parameters that are true in the arms around
 
-    def through(self, path: Path, site: Site | None = None) -> Path:
-        return Path(path.event, path.site, (*self.prefix, *([site] if site else []), *path.hops))
+    def through(self, path: Path, site: Site | None = None, given: str = CERTAIN) -> Path:
+        return Path(path.event, path.site, (*self.prefix, *([site] if site else []), *path.hops), given)
 
     # Seeds and checkpoints.
 
@@ -33,14 +33,21 @@ class Recorder:
             if library == LOADED:
                 state = replace(state.seed(LOADED), pending={})
             else:
-                path = self.through(Path("seed", op.site))
+                path = self.through(Path("seed", op.site), given=op.owner or self.asked(state))
                 state = self.note_seed(state, library, path).seed(library)
         return state
+
+    def asked(self, state: State) -> str:
+        """The parameter that asks for what happens here; "" if it happens anyway."""
+        asking = sorted(state.given - {ANY}, key=lambda name: ("seed" not in name, name))
+        return asking[0] if asking else self.flags[-1] if self.flags else CERTAIN
 
     def note_seed(self, state: State, library: str, path: Path) -> State:
         """A seed on this way: too late for what was drawn before it."""
         may = self.result.may
         may[library] = nearest([path, may[library]]) if library in may else path
+        if path.given == NOTHING:
+            return state
         for drawn, draw in sorted(state.drawn.items(), key=_by_kind):
             if drawn[0] == library:
                 self.note_late(drawn, draw, path)
@@ -63,7 +70,7 @@ class Recorder:
         drawn = (op.draw.library, LAYER if op.kept else op.draw.kind)
         if op.draw.library == LOADED:
             return self.trains(state, drawn, path)
-        return self.owned(state, op.owner, drawn, path) if op.owner else self.draw(state, drawn, path)
+        return self.owned(state, self._unless(op.owner), drawn, path) if op.owner else self.draw(state, drawn, path)
 
     def trains(self, state: State, drawn: Drawn, path: Path) -> State:
         """Parameters are updated: those that were drawn and not replaced until now matter."""
@@ -87,7 +94,7 @@ class Recorder:
         condition = None if drawn[1] == CONSTRUCTOR else state.condition(drawn[0])
         owner = condition or (self.absent[-1] if self.absent else "")
         if owner:
-            return self.owned(state, owner, drawn, path)
+            return self.owned(state, self._unless(owner), drawn, path)
         if self.flags:
             return self.owned(state, f"{WANTED}{self.flags[-1]}", drawn, path)
         if drawn[1] == INIT:
@@ -95,9 +102,13 @@ class Recorder:
         self._expose(drawn, path)
         return state.draw(drawn, path) if drawn[1] in _EAGER else state
 
+    def _unless(self, owner: str) -> str:
+        """The key of a draw that a parameter owns, and that happens only in the arms around."""
+        return wanted(self.flags[-1], owner) if self.flags and owner != ANY else owner
+
     def owned(self, state: State, owner: str, drawn: Drawn, path: Path) -> State:
         """A draw that only happens unseeded if the caller gives nothing for ``owner``."""
-        if owner != ANY and owner not in state.given and not _is_seeded(state, drawn):
+        if owner != ANY and asked(owner)[1] not in state.given and not _is_seeded(state, drawn):
             held = self.result.params.setdefault(owner, {})
             held[drawn] = nearest([path, held[drawn]]) if drawn in held else path
         return state

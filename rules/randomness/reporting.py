@@ -37,10 +37,13 @@ _MODELS = (
     "tensorflow.keras.layers.Layer",
     "keras.layers.Layer",
 )
+_BUILT = "built"
+_STEPPING = re.compile(r"drop|noise|random|rrelu|augment|mix", re.IGNORECASE)  # layers that draw when they are called
 _KINDS = {
     LAZY: "{} is set up to draw from {}",
     INIT: "{} draws initial parameters from {}",
     LAYER: "{} draws from {} in every training step",
+    _BUILT: "{} draws initial parameters from {} when it is built",
     HEAD: "{} draws the new head from {}",
     CONSTRUCTOR: "{} builds a {} generator without a seed",
 }
@@ -57,6 +60,8 @@ def described(path: Path, library: str) -> str:
     """``random_split(...) draws from PyTorch``."""
     event = path.event
     kind = event.kind if isinstance(event, Draws) else ""
+    if kind == LAYER and isinstance(event, Draws) and not _STEPPING.search(event.name.rpartition(".")[2]):
+        kind = _BUILT
     name = path.site.name.rpartition(".")[2] if isinstance(path.site.fact, Call) else path.site.name
     return _KINDS.get(kind, "{} draws from {}").format(f"{name}(...)", NAMES[library])
 

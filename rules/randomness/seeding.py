@@ -17,6 +17,7 @@ from .modes import is_other_mode
 from .programs import Callee, CallOp, ImportOp, Key, Op, Program, Site
 from .states import CERTAIN, Conditions, Drawn, Path, Summary, nearer
 from .summaries import Summaries
+from .throwaway import is_thrown_away
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -162,7 +163,8 @@ class Seeding(Analysis):
         counts = _Counts(trains, summary, summary.exposed.get((LOADED, DRAW)) if serves else None)
         if serves and counts.training is None:
             summary = Summary(gen=summary.gen, may=summary.may)  # which of its modes trains is not seen
-        late = self._late(summary, counts)
+        module = entry.definition.module if entry.definition.is_module else None
+        followed = self._late(summary, counts)
         exposed: dict[str, tuple[Path, ...]] = {}
         for library in LIBRARIES:
             found = {
@@ -170,15 +172,16 @@ class Seeding(Analysis):
                 for drawn, path in summary.exposed.items()
                 if drawn[0] == library and counts.exposed(drawn) and counts.is_near(path)
             }
-            if found and (library not in late or all(drawn[1] == CONSTRUCTOR for drawn in found)):
+            if found and (library not in followed or all(drawn[1] == CONSTRUCTOR for drawn in found)):
                 exposed[library] = tuple(_from_entry(path) for _, path in sorted(found.items(), key=_preferred))
         gen = {
             library: condition if condition == CERTAIN else ANY for library, condition in (summary.gen or {}).items()
         }
         seeds = {library: _from_entry(path) for library, path in summary.may.items() if library != LOADED}
+        late = followed if module is None else self._late(summary, counts, module)
         return EntrySeeding(gen, seeds, exposed, late)
 
-    def _late(self, summary: Summary, counts: _Counts) -> dict[str, Late]:
+    def _late(self, summary: Summary, counts: _Counts, module: Module | None = None) -> dict[str, Late]:
         found: dict[str, Late] = {}
         for library in LIBRARIES:
             # A model that is built again after the seed was only looked at before it.
@@ -189,6 +192,7 @@ class Seeding(Analysis):
                 and counts.late(drawn)
                 and counts.is_near(pair[0])
                 and pair[0].site.position not in summary.covered
+                and (module is None or not is_thrown_away(module, pair[0]))
             }
             if pairs:
                 draw, seed = min(pairs.items(), key=lambda item: _preferred((item[0], item[1][0])))[1]

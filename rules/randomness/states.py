@@ -14,9 +14,23 @@ from .guards import ANY
 from .programs import Site
 
 CERTAIN = ""
+NOTHING = "-"  # the caller gives nothing
 WANTED = "+"  # before a parameter: a draw that happens only if the caller gives something true for it
 Conditions = Mapping[str, str]
 Drawn = tuple[str, str]  # library, kind
+
+
+def wanted(flag: str, owner: str) -> str:
+    """The key of a draw that happens if a flag is given and its owner is not; either may be "": it does not matter."""
+    return f"{WANTED}{flag} {owner}".rstrip() if flag else owner
+
+
+def asked(key: str) -> tuple[str, str]:
+    """The flag and the owner of such a key."""
+    if not key.startswith(WANTED):
+        return "", key
+    flag, _, owner = key.removeprefix(WANTED).partition(" ")
+    return flag, owner
 
 
 def weaker(one: str, other: str) -> str:
@@ -33,16 +47,21 @@ def _strength(condition: str) -> tuple[int, str]:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The way from a body to an event: the calls, outermost first, and the event's own place."""
+    """The way from a body to an event: the calls, outermost first, and the event's own place.
+
+    ``given`` is the parameter of the body without which a seed does not happen; NOTHING: nobody gives it.
+    """
 
     event: Draws | str
     site: Site
     hops: tuple[Site, ...] = ()
+    given: str = CERTAIN
 
     @property
     def order(self) -> tuple[object, ...]:
-        """Nearest first; then by place, so that nothing depends on who was looked at first."""
-        return len(self.hops), self.site.position, tuple(hop.position for hop in self.hops), str(self.event)
+        """Certain first, nearest first; then by place, so that nothing depends on who was looked at first."""
+        hops = tuple(hop.position for hop in self.hops)
+        return self.given not in (CERTAIN, ANY), len(self.hops), self.site.position, hops, str(self.event), self.given
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,128 @@
+"""The program a loader is part of: what declares its options there, and whether anything runs the code around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from mldebt.facts.schema import FUNCTION
+
+if TYPE_CHECKING:
+    from mldebt.module import Module
+    from mldebt.project.project import Project
+
+
+class Programs:
+    """Tells the programs of a repository apart by what imports what."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._around: dict[str, frozenset[str]] = {}
+        self._strange: dict[frozenset[str], tuple[str, ...]] = {}
+
+    def around(self, module: Module) -> frozenset[str]:
+        """Paths of the modules that can run together with one: all that its importers import, and itself."""
+        known = self._around.get(module.path)
+        if known is None:
+            imports = self._project.imports
+            closures = [imports.closure(path) for path in self._reaching(module)]
+            known = self._around[module.path] = frozenset().union(*closures)
+        return known
+
+    def may_use(self, program: frozenset[str], path: str, line: int = 0) -> bool:
+        """Whether a configuration file or a command is the program's, for all that is known.
+
+        It is not if it starts other modules, or stands nearer to the entries of programs that share no module with it.
+        """
+        started = self._launched.get((path, line))
+        if started is not None:
+            return not started.isdisjoint(program)
+        strange = self._strangers(program)
+        return _nearness(path, program) >= _nearness(path, strange) if strange else True
+
+    def is_unused(self, module: Module, scope: int) -> bool:
+        """Whether code is in a function that nothing calls or names, in a project that has entries and is no library.
+
+        Methods and decorated functions may be called by what is not seen.
+        """
+        project, scopes = self._project, module.facts.scopes
+        outer = scope
+        while outer > 0 and scopes[outer].parent > 0:
+            outer = scopes[outer].parent
+        if outer <= 0 or scopes[outer].kind != FUNCTION or scopes[outer].decorators or project.library:
+            return False
+        if not self._entries or any(start == (module.path, outer) for start in self._starts):
+            return False
+        name = scopes[outer].name
+        inside = range(scopes[outer].first_line, scopes[outer].end_line + 1)
+        for index, one in enumerate(scopes):
+            if index != outer and (index == 0 or one.first_line not in inside):
+                if any(chain.partition(".")[0] == name for chain in one.uses):
+                    return False
+        if any(name in project.modules[path].facts.mentions for path in self._reaching(module) if path != module.path):
+            return False
+        return not self._is_named(name)
+
+    def _is_named(self, name: str) -> bool:
+        """Whether a string names it, or an import that leads nowhere known."""
+        ends = (f".{name}", f":{name}")
+        for config in self._project.repository.configs:
+            for leaf in config.leaves:
+                if isinstance(leaf.value, str) and (leaf.value == name or leaf.value.endswith(ends)):
+                    return True
+        for path, module in self._project.modules.items():
+            if any(text == name or text.endswith(ends) for text in module.facts.strings):
+                return True
+            if name in module.facts.mentions:
+                for fact in module.facts.imports:
+                    if fact.attribute in (name, "*") and not self._project.imports.targets(path, fact):
+                        return True
+        return False
+
+    def _reaching(self, module: Module) -> list[str]:
+        imports = self._project.imports
+        return [path for path in self._project.modules if path == module.path or imports.reaches(path, module)]
+
+    # Entries.
+
+    @cached_property
+    def _entries(self) -> tuple[str, ...]:
+        entries = [one for one in self._project.entries if not one.is_test]
+        return tuple(dict.fromkeys(entry.definition.module.path for entry in entries))
+
+    @cached_property
+    def _starts(self) -> frozenset[tuple[str, int]]:
+        starts = [one for entry in self._project.entries for one in (*entry.starts, *entry.scripts)]
+        return frozenset((one.module.path, one.index) for one in starts)
+
+    @cached_property
+    def _launched(self) -> dict[tuple[str, int], frozenset[str]]:
+        """What a command at a place runs."""
+        found: dict[tuple[str, int], frozenset[str]] = {}
+        for entry in self._project.entries:
+            for place in entry.launchers:
+                key = (place.path, place.span.line)
+                closure = self._project.imports.closure(entry.definition.module)
+                found[key] = found.get(key, frozenset()) | closure | {entry.definition.module.path}
+        return found
+
+    def _strangers(self, program: frozenset[str]) -> tuple[str, ...]:
+        """Entries that share no module with a program."""
+        known = self._strange.get(program)
+        if known is None:
+            closure = self._project.imports.closure
+            known = tuple(path for path in self._entries if path not in program and program.isdisjoint(closure(path)))
+            self._strange[program] = known
+        return known
+
+
+def _nearness(path: str, others: Iterable[str]) -> int:
+    """How many directories a file shares with the nearest of others."""
+    parts = path.split("/")[:-1]
+    return max((_shared(parts, other.split("/")[:-1]) for other in others), default=0)
+
+
+def _shared(one: list[str], other: list[str]) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
