@@ -2,7 +2,8 @@
 
 A row is one finding read by one person: repository, version, path, line, code, verdict (right or wrong), reason, and
 reader (first or second). The second reader did not know the rule; where both read a finding, agreement is counted.
-A row with ``"gone": true`` is a finding the rule no longer gives since it was mended; it is kept, and counted apart.
+A row with ``"gone": true`` is a finding the rule no longer gives since it was mended, one with ``"severity": "info"`` is
+shown only on request and never scored: both are kept, and counted apart.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    titles = ("read", "right", "wrong", "right %", "repos", "twice", "agree", "gone")
+    titles = ("read", "right", "wrong", "right %", "repos", "twice", "agree", "info", "gone")
     print(f"{'rule':34} " + " ".join(f"{title:>7}" for title in titles))
     for path in sorted(LABELS.glob("*.jsonl")):
         readings: dict[str, dict[tuple[str, ...], str]] = defaultdict(dict)
-        gone = 0
+        gone = info = 0
         for row in rows(path):
-            if row.get("gone"):
-                gone += row["reader"] == "first"
+            if row.get("gone") or row.get("severity") == "info":
+                gone += row["reader"] == "first" and bool(row.get("gone"))
+                info += row["reader"] == "first" and not row.get("gone")
                 continue
             key = (row["repository"], row["path"], str(row["line"]), row["code"])
             readings[row["reader"]][key] = row["verdict"]
@@ -47,7 +49,7 @@ def main() -> None:
         mark = "" if not first or share >= ENOUGH else "  below 80 %: preview"
         print(
             f"{path.stem:34} {len(first):7} {right:7} {len(first) - right:7} {share:7.0%} "
-            f"{len({key[0] for key in first}):7} {len(both):7} {agree:7} {gone:7}{mark}"
+            f"{len({key[0] for key in first}):7} {len(both):7} {agree:7} {info:7} {gone:7}{mark}"
         )
 
 

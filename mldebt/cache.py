@@ -70,6 +70,11 @@ class Cache:
                 return cache
         return cls(directory / FILE, fingerprint, limit)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a database at all."""
+        return self._database is not None
+
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """The values of those keys that are known and undamaged."""
         wanted = {self._salted(key): key for key in keys}

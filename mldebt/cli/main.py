@@ -61,7 +61,7 @@ class Commands(click.Group):
             formatter.write_dl([(name, text) for name, _, text in COMMANDS])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The way in of a process that ends with the command: nothing in it is worth collecting, not even at its end."""
+        """The way in of a process that ends with the command: no garbage in it is worth collecting."""
         gc.disable()
         atexit.register(gc.freeze)  # the interpreter's own last collection passes over what is frozen
         return super().__call__(*args, **kwargs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from mldebt.cli.session import Session
-from mldebt.report import concise, json, statistics, text
+from mldebt.report import concise, json
 from mldebt.report.result import Report
 
 
@@ -22,8 +22,11 @@ def rendered(report: Report, session: Session, *, counts: bool, to_file: bool) -
     width = 100 if to_file else shutil.get_terminal_size((100, 25)).columns
     if session.config.output_format == "json":
         return json.render(report)
+    if session.config.output_format == "concise" and not counts:
+        return concise.render(report)
+    # These two draw with rich, which formats for programs need not wait for.
+    from mldebt.report import statistics, text
+
     if counts:
         return statistics.render(report, color=color, width=width)
-    if session.config.output_format == "concise":
-        return concise.render(report)
     return text.render(report, color=color, width=width)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mldebt.facts import schema as ir
+from mldebt.facts.operators import OPERATORS
 
 # Bare globals for the two hottest functions: an attribute of a module costs twice as much, a million times over.
 Name, Attribute, Constant, Call = ast.Name, ast.Attribute, ast.Constant, ast.Call
@@ -17,37 +18,6 @@ _LONGEST_STRING = 400  # longer literals are data or prose; no rule compares the
 _LARGEST_INT = 1 << 62  # msgpack holds 64-bit integers
 _PATH_LIKE = re.compile(r"[\w.\-/:@]{3,120}")
 
-_OPERATORS = {
-    ast.Add: "+",
-    ast.Sub: "-",
-    ast.Mult: "*",
-    ast.Div: "/",
-    ast.FloorDiv: "//",
-    ast.Mod: "%",
-    ast.Pow: "**",
-    ast.MatMult: "@",
-    ast.LShift: "<<",
-    ast.RShift: ">>",
-    ast.BitOr: "|",
-    ast.BitXor: "^",
-    ast.BitAnd: "&",
-    ast.USub: "-",
-    ast.UAdd: "+",
-    ast.Invert: "~",
-    ast.Not: "not",
-    ast.And: "and",
-    ast.Or: "or",
-    ast.Eq: "==",
-    ast.NotEq: "!=",
-    ast.Lt: "<",
-    ast.LtE: "<=",
-    ast.Gt: ">",
-    ast.GtE: ">=",
-    ast.Is: "is",
-    ast.IsNot: "is not",
-    ast.In: "in",
-    ast.NotIn: "not in",
-}
 _TYPES = {type(None), bool, float}
 
 
@@ -70,7 +40,7 @@ class Expressions:
 
     @staticmethod
     def operator(node: ast.AST) -> str:
-        return _OPERATORS[node.__class__]
+        return OPERATORS[node.__class__]
 
     def expr(self, node: ast.expr) -> ir.Expr:
         """The hottest function of a scan: names, attributes, constants and calls inline, the rest by table."""
@@ -80,6 +50,11 @@ class Expressions:
             self.uses.add(name)
             return Ref(name, node.lineno, node.col_offset)
         if kind is Attribute:
+            value = node.value  # type: ignore[attr-defined]
+            if value.__class__ is Name:
+                name = f"{value.id}.{node.attr}"  # type: ignore[attr-defined]
+                self.uses.add(name)
+                return Ref(name, value.lineno, value.col_offset)
             return self._attribute(node)  # type: ignore[arg-type]
         if kind is Constant:
             return self._constant(node.value)  # type: ignore[attr-defined]
@@ -113,7 +88,7 @@ class Expressions:
             return ir.Build("tuple" if kind is ast.Tuple else "list", items, [])
         if kind is Attribute:
             self.stored.add(node.attr)  # type: ignore[attr-defined]
-            return self._attribute(node)  # type: ignore[arg-type]
+            return self.expr(node)
         if kind is ast.Starred:
             return ir.Starred(self.target(node.value))  # type: ignore[attr-defined]
         return self.expr(node)
@@ -146,12 +121,8 @@ class Expressions:
         ]
 
     def _attribute(self, node: ast.Attribute) -> ir.Expr:
-        value = node.value
-        if value.__class__ is Name:
-            name = f"{value.id}.{node.attr}"  # type: ignore[attr-defined]
-            self.uses.add(name)
-            return Ref(name, value.lineno, value.col_offset)
         parts = [node.attr]
+        value = node.value
         while value.__class__ is Attribute:
             parts.append(value.attr)
             value = value.value
@@ -195,17 +166,17 @@ class Expressions:
         left = self.expr(spine[-1].left)
         for part in reversed(spine):
             left = ir.Binary(
-                _OPERATORS[part.op.__class__], left, self.expr(part.right), part.lineno, part.col_offset,
+                OPERATORS[part.op.__class__], left, self.expr(part.right), part.lineno, part.col_offset,
                 part.end_lineno or 0, part.end_col_offset or 0,
             )  # fmt: skip
         return left
 
     def _boolean(self, node: ast.BoolOp) -> ir.Expr:
-        return ir.Boolean(_OPERATORS[node.op.__class__], [self.expr(value) for value in node.values])
+        return ir.Boolean(OPERATORS[node.op.__class__], [self.expr(value) for value in node.values])
 
     def _compare(self, node: ast.Compare) -> ir.Expr:
         return ir.Compare(
-            self.expr(node.left), [_OPERATORS[op.__class__] for op in node.ops],
+            self.expr(node.left), [OPERATORS[op.__class__] for op in node.ops],
             [self.expr(comparator) for comparator in node.comparators], node.lineno, node.col_offset,
             node.end_lineno or 0, node.end_col_offset or 0,
         )  # fmt: skip
@@ -256,7 +227,7 @@ class Expressions:
         operand = self.expr(node.operand)
         if isinstance(operand, ir.Const) and node.op.__class__ is ast.USub and type(operand.value) in (int, float):
             return ir.Const(-operand.value)  # type: ignore[operator]
-        return ir.Unary(_OPERATORS[node.op.__class__], operand)
+        return ir.Unary(OPERATORS[node.op.__class__], operand)
 
     def _walrus(self, node: ast.NamedExpr) -> ir.Expr:
         value = self.expr(node.value)

@@ -57,29 +57,32 @@ class Programs:
             return False
         name = scopes[outer].name
         inside = range(scopes[outer].first_line, scopes[outer].end_line + 1)
-        for index, one in enumerate(scopes):
-            if index != outer and (index == 0 or one.first_line not in inside):
-                if any(chain.partition(".")[0] == name for chain in one.uses):
-                    return False
-        if any(name in project.modules[path].facts.mentions for path in self._reaching(module) if path != module.path):
+        outside = [one for index, one in enumerate(scopes) if index == 0 or one.first_line not in inside]
+        if any(chain.partition(".")[0] == name for one in outside for chain in one.uses):
             return False
-        return not self._is_named(name)
+        others = (one for one in project.modules.values() if one is not module and name in one.facts.mentions)
+        return not any(self._may_mean(one, module, name) for one in others) and not self._is_named(name)
+
+    def _may_mean(self, other: Module, module: Module, name: str) -> bool:
+        """Whether a name another module mentions may be this module's."""
+        imported = [fact for fact in other.facts.imports if fact.attribute == name]
+        if not imported and self._project.imports.reaches(other, module):
+            return True
+        near = module.path.removesuffix(".py").split("/")[-2:]
+        for fact in imported or [fact for fact in other.facts.imports if fact.attribute == "*"]:
+            targets = self._project.imports.targets(other.path, fact)
+            if any(target == module.path or self._project.imports.reaches(target, module) for target in targets):
+                return True
+            if not targets and fact.module.rpartition(".")[2] in near:
+                return True
+        return False
 
     def _is_named(self, name: str) -> bool:
-        """Whether a string names it, or an import that leads nowhere known."""
+        """Whether a string names it."""
         ends = (f".{name}", f":{name}")
-        for config in self._project.repository.configs:
-            for leaf in config.leaves:
-                if isinstance(leaf.value, str) and (leaf.value == name or leaf.value.endswith(ends)):
-                    return True
-        for path, module in self._project.modules.items():
-            if any(text == name or text.endswith(ends) for text in module.facts.strings):
-                return True
-            if name in module.facts.mentions:
-                for fact in module.facts.imports:
-                    if fact.attribute in (name, "*") and not self._project.imports.targets(path, fact):
-                        return True
-        return False
+        texts = [leaf.value for config in self._project.repository.configs for leaf in config.leaves]
+        texts += [text for module in self._project.modules.values() for text in module.facts.strings]
+        return any(isinstance(text, str) and (text == name or text.endswith(ends)) for text in texts)
 
     def _reaching(self, module: Module) -> list[str]:
         imports = self._project.imports

@@ -577,3 +577,87 @@ def test_of_a_program_that_also_serves_only_what_trains_is_judged(project: Build
         """
     assert judged(project, main.replace("{train}", "torch.manual_seed(0)")) == ([], [])
     assert judged(project, main.replace("{train}", "pass")) == (["torch"], [])
+
+
+def test_a_branch_for_the_base_class_itself_is_not_run_by_a_subclass(project: Build) -> None:
+    main = """
+        class Base:
+            def __init__(self):
+                if {test}:
+                    np.random.seed(0)
+
+        class Special(Base):
+            def __init__(self):
+                super().__init__()
+
+        def main():
+            {build}()
+            order = np.random.permutation(10)
+            Ridge().fit(np.load("x.npy")[order], np.load("y.npy"))
+        """
+    for test in ("self.__class__ is Base", "type(self) == Base"):
+        assert judged(project, main.replace("{test}", test).replace("{build}", "Base")) == ([], [])
+        assert judged(project, main.replace("{test}", test).replace("{build}", "Special")) == (["numpy"], [])
+
+
+def test_a_seed_nobody_gives_is_no_later_seed(project: Build) -> None:
+    main = """
+        def fit(x, seed=None):
+            {seed}
+            Ridge().fit(x, np.load("y.npy"))
+
+        def main():
+            order = np.random.permutation(10)
+            fit(np.load("x.npy")[order]{given})
+        """
+    for seed in ("if seed is not None: np.random.seed(seed)", "np.random.seed(seed)"):
+        code = main.replace("{seed}", seed)
+        assert judged(project, code.replace("{given}", "")) == (["numpy"], [])
+        assert judged(project, code.replace("{given}", ", seed=3")) == ([], ["numpy"])
+
+
+def test_a_draw_behind_a_flag_counts_where_the_flag_is_given(project: Build) -> None:
+    main = """
+        def split(x, shuffle=False, seed=None):
+            if seed is not None:
+                np.random.seed(seed)
+            return x[np.random.permutation(len(x)) if shuffle else np.arange(len(x))]
+
+        def main():
+            Ridge().fit(split(np.load("x.npy"){given}), np.load("y.npy"))
+        """
+    assert judged(project, main.replace("{given}", "")) == ([], [])
+    assert judged(project, main.replace("{given}", ", shuffle=True, seed=1")) == ([], [])
+    assert judged(project, main.replace("{given}", ", shuffle=True")) == (["numpy"], [])
+
+
+def test_a_number_drawn_for_a_process_is_its_seed(project: Build) -> None:
+    main = """
+        from multiprocessing import Process
+
+        def work(seed):
+            print(seed)
+
+        def main():
+            Process(target=work, args=(1, np.random.randint(2**31))).start()
+            Ridge().fit(np.load("x.npy"), np.load("y.npy"))
+        """
+    assert judged(project, main) == ([], [])
+
+
+def test_a_closure_that_seeds_is_called_or_given_back(project: Build) -> None:
+    main = """
+        def start(lazy):
+            def finish():
+                np.random.seed(0)
+            if lazy:
+                return finish
+            {call}
+
+        def main():
+            start(sys.argv[1])
+            order = np.random.permutation(10)
+            Ridge().fit(np.load("x.npy")[order], np.load("y.npy"))
+        """
+    assert judged(project, main.replace("{call}", "finish()")) == ([], [])
+    assert judged(project, main.replace("{call}", "return None")) == (["numpy"], [])
