@@ -2,8 +2,8 @@
 
 A row is one finding read by one person: repository, version, path, line, code, verdict (right or wrong), reason, and
 reader (first or second). The second reader did not know the rule; where both read a finding, agreement is counted.
-A row with ``"gone": true`` is a finding the rule no longer gives since it was mended, one with ``"severity": "info"`` is
-shown only on request and never scored: both are kept, and counted apart.
+A row with ``"gone": true`` is a finding the rule no longer gives since it was mended; one with
+``"severity": "info"`` is shown only on request and never scored. Both are kept, and counted apart.
 """
 
 from __future__ import annotations

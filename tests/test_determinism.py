@@ -82,7 +82,7 @@ def test_the_pool_is_used_and_gives_the_same(large: Path, monkeypatch: pytest.Mo
         started.append(jobs)
         return ProcessPoolExecutor(jobs, **more)
 
-    monkeypatch.setattr(reading, "ProcessPoolExecutor", watched)
+    monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor", watched)
     assert rendered(large, jobs=1) == rendered(large, jobs=2)
     assert started == [2]
 

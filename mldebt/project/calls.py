@@ -240,8 +240,8 @@ class CallGraph:
             return
         if isinstance(function, Ref) and self._is_known(module, scope, Ref(head, function.line, function.column)):
             return
-        closure = self._project.imports.closure(module.path)
-        found = [one for one in self._by_method.get(method, ()) if one.module is module or one.module.path in closure]
+        reaches = self._project.imports.reaches
+        found = [one for one in self._by_method.get(method, ()) if one.module is module or reaches(module, one.module)]
         if 0 < len(found) <= _ALTERNATIVES:
             for definition in found:
                 yield definition, "cha"

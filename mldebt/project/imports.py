@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from mldebt.facts import schema
@@ -169,7 +170,7 @@ class ImportGraph:
         """The module and all it imports, at any distance and anywhere in a file."""
         bits = self._reach[_path(module)]
         if bits not in self._closures:
-            self._closures[bits] = frozenset(one for index, one in enumerate(self._paths) if bits >> index & 1)
+            self._closures[bits] = frozenset(compress(self._paths, map("1".__eq__, reversed(f"{bits:b}"))))
         return self._closures[bits]
 
 

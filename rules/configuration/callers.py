@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mldebt.facts.arguments import UNKNOWN, Unknown
 from mldebt.facts.schema import KEYWORD_ONLY, KWARGS, VARARGS, Attribute, Build, Call, Expr, Ref, Starred
+from mldebt.rule import Analysis
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -32,11 +33,11 @@ class Site:
     call: Call
 
 
-class Callers:
+class Callers(Analysis):
     """Finds the calls of a function when asked, by the names it may be called by."""
 
     def __init__(self, project: Project) -> None:
-        self._project = project
+        super().__init__(project)
         self._known: dict[tuple[str, int], tuple[Site, ...] | None] = {}
 
     def of(self, definition: Definition) -> tuple[Site, ...] | None:
@@ -59,7 +60,7 @@ class Callers:
                 asked += 1
                 if asked > _MOST_SITES:
                     return None
-                edges = self._project.calls.targets(module, index, site.call)
+                edges = self.project.calls.targets(module, index, site.call)
                 if any(edge.target == definition and edge.confidence != "cha" for edge in edges):
                     found.append(Site(module, index, site.call))
         return tuple(found)
@@ -68,13 +69,13 @@ class Callers:
         """The scopes that read one of these identifiers, in the order of files."""
         paths = {path for name in spellings for path in self._mentioning.get(name, ())}
         for path in sorted(paths):
-            module = self._project.modules[path]
+            module = self.project.modules[path]
             yield from ((module, index) for index in module.scopes_using(spellings))
 
     @cached_property
     def _mentioning(self) -> dict[str, list[str]]:
         """Files by the identifiers that are both in them and defined somewhere as a function or class."""
-        modules = self._project.modules
+        modules = self.project.modules
         defined = {scope.name for module in modules.values() for scope in module.facts.scopes}
         defined |= {one.bound for module in modules.values() for one in module.facts.imports if one.renamed}
         defined |= {alias.name for module in modules.values() for alias in module.facts.aliases}
@@ -89,8 +90,8 @@ class Callers:
         parent = definition.parent
         names = {definition.name}
         if parent is not None and parent.is_class and definition.scope.name in _CONSTRUCTORS:
-            names |= {parent.name, *(one.name for one in self._project.subclasses(parent.name))}
-        return self._project.spellings(frozenset(names))
+            names |= {parent.name, *(one.name for one in self.project.subclasses(parent.name))}
+        return self.project.spellings(frozenset(names))
 
 
 def _mentions(call: Call, spellings: frozenset[str]) -> bool:

@@ -107,7 +107,7 @@ class Lineage(Analysis):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
-        self.callers = Callers(project)
+        self.callers = project[Callers]
         self._attributes = Attributes(project)
         self._known: dict[tuple[object, ...], frozenset[Creation]] = {}
 

@@ -44,7 +44,7 @@ class GivenSeeds(Analysis):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
-        self.callers = Callers(project)
+        self.callers = project[Callers]
         self._attributes = Attributes(project)
         self._parameters: dict[tuple[str, int, str], bool] = {}
 

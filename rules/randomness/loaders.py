@@ -174,7 +174,7 @@ class Counts:
 
     def __init__(self, project: Project, programs: Programs) -> None:
         self._project = project
-        self._callers = Callers(project)
+        self._callers = project[Callers]
         self._attributes = Attributes(project)
         self._spread = LoaderOptions(project)
         self._programs = programs

@@ -102,7 +102,7 @@ class Objects(Analysis):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
-        self.callers = Callers(project)
+        self.callers = project[Callers]
         self._attributes = Attributes(project)
         self._lineages: dict[str, tuple[Definition, ...]] = {}
         self._left = 0

@@ -32,7 +32,7 @@ class SeededPaths(Analysis):
         self._reached: dict[str, frozenset[str]] = {}
         self._seeded_above: dict[tuple[str, int, int], bool] = {}
         self._seeds_of: dict[tuple[str, int], tuple[int, ...]] = {}
-        self._callers = Callers(project)
+        self._callers = project[Callers]
 
     def of(self, module: Module, site: CallSite) -> str | None:
         """What seeds NumPy before the call on all ways known to it, in words; None when something does not."""
