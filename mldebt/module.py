@@ -110,12 +110,13 @@ class Module:
         return found
 
     @cached_property
-    def _mentions(self) -> frozenset[str]:
+    def mentions(self) -> frozenset[str]:
+        """Every identifier in the file."""
         return frozenset(self.facts.mentions)
 
     def scopes_using(self, segments: Collection[str]) -> list[int]:
         """The scopes that read a chain ending in one of these identifiers, in order."""
-        here = self._mentions.intersection(segments)
+        here = self.mentions.intersection(segments)
         if not here:
             return []
         # Decorators, defaults and bases are read in the enclosing scope, whose uses hold them.

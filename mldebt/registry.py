@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 from mldebt.errors import PluginError
 from mldebt.rule import Analysis, AnyRule, Practice, Table
@@ -119,6 +119,7 @@ def _defined(modules: Iterable[ModuleType], base: type[T]) -> list[type[T]]:
         for module in modules
         for value in vars(module).values()
         if inspect.isclass(value)
+        and get_origin(value) is None  # Python 3.10 calls `list[int]` a class
         and issubclass(value, base)
         and not inspect.isabstract(value)
         and value.__module__ == module.__name__

@@ -109,10 +109,11 @@ class Cohesion(Analysis):
         for module in self.project.modules.values():
             if module.path == path or module.is_test or module.is_example or module.role != "project":
                 continue
-            if names.isdisjoint(module.facts.mentions):
+            if names.isdisjoint(module.mentions):
                 continue
+            folder = str(PurePosixPath(module.path).parent)
             for name in _used(module, path, names):
-                found.setdefault(name, set()).add(str(PurePosixPath(module.path).parent))
+                found.setdefault(name, set()).add(folder)
         return {name: frozenset(folders) for name, folders in found.items()}
 
     def theme(self, path: str) -> float:
