@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import libcst as cst
-
+from mldebt import cst
 from mldebt.facts.schema import Attribute, Define, Ref, Stmt
 from mldebt.facts.walk import expressions, statements, walk
 from mldebt.finding import Confidence, Finding, Place, ScanError, Severity, Span
@@ -17,6 +16,8 @@ from mldebt.module import Module
 from mldebt.project.project import Project
 from mldebt.rule import Alone, AnyRule, Assessment, Practice, Problem, ProjectRule, Rule, Table
 from mldebt.rulebook import Rulebook
+
+_MOST_LINES = 12  # of an anchor; fingerprints look at the head of its code
 
 
 @dataclass
@@ -28,13 +29,25 @@ class Verdict:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def judge(project: Project, rulebook: Rulebook, *, alone: bool = False) -> Verdict:
+def judge(
+    project: Project,
+    rulebook: Rulebook,
+    *,
+    alone: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Verdict:
     """Every problem the rules see in the project, as findings in source order.
 
-    ``alone``: there is no project around the file, so only rules that can do without one are asked.
+    Args:
+        project: What to judge.
+        rulebook: The rules.
+        alone: There is no project around the file, so only rules that can do without one are asked.
+        progress: Told before each rule which it is; what it raises ends the judging.
     """
     verdict = Verdict()
-    for rule in rulebook:
+    for done, rule in enumerate(rulebook):
+        if progress:
+            progress("judging", done, len(rulebook.codes))
         if alone and rule.alone is Alone.SILENT:
             continue
         started = time.process_time()
@@ -100,7 +113,7 @@ def _nodes(rule: Rule[Any], module: Module) -> Iterator[cst.CSTNode]:
     elif rule.mentions:
         yield from _opened(rule, module, _mentioning(rule, module))
     elif module.tree is not None:
-        yield from module.tree.nodes(rule.node_types)
+        yield from module.tree.nodes(rule.node_types())
 
 
 def _opened(rule: Rule[Any], module: Module, chosen: Iterable[tuple[Stmt, int]]) -> Iterator[cst.CSTNode]:
@@ -111,7 +124,7 @@ def _opened(rule: Rule[Any], module: Module, chosen: Iterable[tuple[Stmt, int]])
         if fragment is None:
             continue
         first = module.scope(stmt.scope).first_line if isinstance(stmt, Define) else stmt.line
-        for node in fragment.nodes(rule.node_types):
+        for node in fragment.nodes(rule.node_types()):
             span = fragment.spans[node]
             if first <= span.line <= stmt.end_line and (type(node), span) not in seen:
                 seen.add((type(node), span))
@@ -162,8 +175,14 @@ def _scope(module: Module | None, place: Place) -> str:
 
 def _anchor(module: Module | None, place: Place, symbol: str) -> str:
     first, last = extent(module, place.span.line)
-    code = "\n".join(module.text_lines[first - 1 : min(last, first + 2)]) if module else ""
+    if module and (not first <= place.span.line <= last or _is_comment(module, place.span.line)):
+        first, last = place.span.line, place.span.end_line  # the header of the body it stands in says nothing about it
+    code = "\n".join(module.text_lines[first - 1 : min(last, first + _MOST_LINES - 1)]) if module else ""
     return f"{symbol}\n{code}" if symbol else code
+
+
+def _is_comment(module: Module, line: int) -> bool:
+    return 0 < line <= len(module.text_lines) and module.text_lines[line - 1].lstrip().startswith("#")
 
 
 def _carried(module: Module | None, place: Place) -> tuple[tuple[str, int], ...]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import libcst as cst
-
+from mldebt import cst
 from mldebt.facts import schema as ir
 from mldebt.facts.arguments import UNKNOWN, Unknown
 from mldebt.facts.extract import decode_body
 from mldebt.facts.walk import calls_in, expressions, position, statements
 from mldebt.finding import Edit, Place, Span
+from mldebt.sources.roles import EXAMPLES, TESTS
 from mldebt.sources.text import Source, codepoint_column, lines
 from mldebt.tree import Fragment, dotted, open_file, open_statement
 
@@ -21,9 +20,7 @@ if TYPE_CHECKING:
     from mldebt.project.definitions import Definition
     from mldebt.project.project import Project
 
-_TEST = re.compile(r"(^|/)(tests?|testing|unit_?tests?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
 _LEAVES = frozenset({ir.Ref, ir.Const})
-_EXAMPLE = re.compile(r"(^|/)(examples?|tutorials?|demos?|docs?|doc_src|samples?|quick_?start)/", re.IGNORECASE)
 
 
 class CallSite(NamedTuple):
@@ -39,8 +36,10 @@ class Module:
 
     def __init__(self, path: str, facts: ir.ModuleFacts, project: Project, load: Callable[[str], Source]) -> None:
         self.path, self.facts, self.project, self.role = path, facts, project, facts.role
+        self.is_test, self.is_example = TESTS.search(path) is not None, EXAMPLES.search(path) is not None
         self._load = load
         self._bodies: dict[int, ir.Body] = {}
+        self._segments: dict[int, frozenset[str]] = {}
         self._sites: dict[int, tuple[CallSite, ...]] = {}
         self._fragments: dict[tuple[int, int], Fragment | None] = {}
         self._fragment_of: dict[cst.CSTNode, Fragment] = {}
@@ -52,14 +51,6 @@ class Module:
     def name(self) -> str:
         """The import name: ``pkg.mod`` for ``src/pkg/mod.py``."""
         return self.project.import_name(self.path)
-
-    @cached_property
-    def is_test(self) -> bool:
-        return _TEST.search(self.path) is not None
-
-    @cached_property
-    def is_example(self) -> bool:
-        return _EXAMPLE.search(self.path) is not None
 
     @cached_property
     def source(self) -> Source:
@@ -97,16 +88,26 @@ class Module:
             sites = self._sites[index] = tuple(found)
         return sites
 
+    def segments(self, index: int) -> frozenset[str]:
+        """The last segments of the chains a scope reads: a cheap test before its body is looked at."""
+        found = self._segments.get(index)
+        if found is None:
+            uses = self.facts.scopes[index].uses
+            found = self._segments[index] = frozenset([chain[chain.rfind(".") + 1 :] for chain in uses])
+        return found
+
     @cached_property
     def _scopes_using(self) -> dict[str, list[int]]:
         """Scope indexes by the last segment of the chains they read."""
         found: dict[str, list[int]] = {}
         for index, scope in enumerate(self.facts.scopes):
-            for segment in {chain[chain.rfind(".") + 1 :] for chain in scope.uses}:
-                if segment in found:
-                    found[segment].append(index)
-                else:
+            for chain in scope.uses:
+                segment = chain[chain.rfind(".") + 1 :]
+                indexes = found.get(segment)
+                if indexes is None:
                     found[segment] = [index]
+                elif indexes[-1] != index:
+                    indexes.append(index)
         return found
 
     @cached_property
@@ -176,7 +177,7 @@ class Module:
         """The place of a fact, a span, a call site, an expression or a libcst node handed to a rule."""
         if isinstance(what, Span):
             return Place(self.path, what)
-        if isinstance(what, cst.CSTNode):
+        if self._fragment_of and isinstance(what, cst.CSTNode):  # without a fragment there are no nodes to ask for
             return Place(self.path, self._fragment_of[what].spans[what])
         if isinstance(what, CallSite):
             what = what.call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -177,7 +178,15 @@ def no_collection() -> Iterator[None]:
 def _bundle(job: _Job, data: bytes, analyses: Iterable[type[Analysis]]) -> Bundle:
     source = _source(job, data)
     seen = role(job.path, data, len(data)) if job.named_role == "project" else job.named_role
-    facts, bodies = extract(source, seen)
+    return bundled(source, seen, analyses)
+
+
+def bundled(source: Source, seen: str, analyses: Iterable[type[Analysis]], tree: ast.Module | None = None) -> Bundle:
+    """The facts of a source whose role was ``seen``, and what the analyses collect of it.
+
+    ``tree``: what ``ast`` made of the same text, where somebody has parsed it already.
+    """
+    facts, bodies = extract(source, seen, tree)
     collected = {}
     if seen == "project":
         parts = FileParts(facts, bodies, source)

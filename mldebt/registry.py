@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from typing import Any, TypeVar, get_origin
 
 from mldebt.errors import PluginError
 from mldebt.rule import Analysis, AnyRule, Practice, Table
+from mldebt.view import View
 
 GROUP = "mldebt.rules"
+_CODE = re.compile(r"[A-Z]{1,3}[0-9]{3,}")  # flake8 takes no more letters
 LOCAL = "mldebt_local"  # the package that local rule files are imported into
 T = TypeVar("T")
 
@@ -30,6 +33,10 @@ class Registry:
     analyses: tuple[type[Analysis], ...] = ()
     practices: tuple[type[Practice], ...] = ()
     tables: tuple[Table[Any], ...] = ()
+    views: tuple[type[View], ...] = ()
+
+    def view(self, command: str) -> type[View] | None:
+        return next((view for view in self.views if view.command == command), None)
 
     def rule(self, code_or_name: str) -> type[AnyRule] | None:
         wanted = code_or_name.lower()
@@ -56,6 +63,7 @@ def with_files(paths: Iterable[Path]) -> Registry:
         (*base.analyses, *local.analyses),
         tuple(sorted((*base.practices, *local.practices), key=lambda practice: practice.id)),
         (*base.tables, *local.tables),
+        (*base.views, *local.views),
     )
 
 
@@ -110,6 +118,7 @@ def _collected(modules: Iterable[ModuleType]) -> Registry:
         tuple(sorted(_defined(modules, Analysis), key=lambda cls: f"{cls.__module__}.{cls.__name__}")),
         tuple(sorted(_defined(modules, Practice), key=lambda cls: cls.id)),  # type: ignore[type-abstract]
         tuple(value for cls in _defined(modules, object) for value in vars(cls).values() if isinstance(value, Table)),
+        tuple(sorted(_defined(modules, View), key=lambda cls: cls.command)),  # type: ignore[type-abstract]
     )
 
 
@@ -119,17 +128,33 @@ def _defined(modules: Iterable[ModuleType], base: type[T]) -> list[type[T]]:
         for module in modules
         for value in vars(module).values()
         if inspect.isclass(value)
+        and value.__module__ == module.__name__  # first: most classes a module names are imported
         and get_origin(value) is None  # Python 3.10 calls `list[int]` a class
         and issubclass(value, base)
         and not inspect.isabstract(value)
-        and value.__module__ == module.__name__
     ]
 
 
 def _unique(rules: Iterable[type[AnyRule]]) -> tuple[type[AnyRule], ...]:
+    """The rules by code; every code stands for one rule."""
     by_code: dict[str, type[AnyRule]] = {}
     for rule in rules:
+        _check(rule)
         held = by_code.setdefault(rule.code, rule)
         if held is not rule:
-            raise PluginError(f"{rule.code} is claimed by both {held.__module__} and {rule.__module__}")
+            raise PluginError(f"{rule.code} is claimed by both {_origin(held)} and {_origin(rule)}")
     return tuple(by_code[code] for code in sorted(by_code))
+
+
+def _check(rule: type[AnyRule]) -> None:
+    for attribute in ("code", "severity", "confidence", "minutes", "examples"):
+        if not hasattr(rule, attribute):
+            raise PluginError(f"{_origin(rule)}: {rule.__name__} does not say its {attribute}")
+    if _CODE.fullmatch(str(rule.code)) is None:
+        raise PluginError(f"{_origin(rule)}: code {rule.code!r} is not up to three capitals and three digits")
+
+
+def _origin(rule: type[AnyRule]) -> str:
+    """Where a rule comes from, as its author knows it."""
+    file = getattr(sys.modules.get(rule.__module__), "__file__", None)
+    return str(file) if file and rule.__module__.startswith(f"{LOCAL}.") else rule.__module__

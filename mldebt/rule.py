@@ -7,15 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from inspect import cleandoc
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
-import libcst as cst
 import msgspec
 
+from mldebt import cst
 from mldebt.finding import Confidence, Fix, Place, Related, Severity
 
 if sys.version_info >= (3, 11):
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mldebt.project.project import Project
     from mldebt.sources.text import Source
 
-NodeT = TypeVar("NodeT", bound=cst.CSTNode)
+NodeT = TypeVar("NodeT", bound="cst.CSTNode")
 RowT = TypeVar("RowT", bound="Row")
 
 
@@ -121,6 +121,12 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     until: str = ""
 
 
+@cache
+def _document(path: Path) -> dict[str, Any]:
+    """A knowledge file: several tables stand in one, and parsing it takes longer than making their rows."""
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
 class Table(Generic[RowT]):
     """Knowledge as data: rows of one array in a TOML file beside the rule, ``Table("events.toml", "sklearn", Draw)``.
 
@@ -140,8 +146,7 @@ class Table(Generic[RowT]):
         """The built-in rows by qualified name."""
         if self._folder is None:
             raise TypeError(f"table {self.key} is not a class attribute")
-        data = tomllib.loads((self._folder / self.file).read_text(encoding="utf-8"))
-        return {row.name: row for row in self.parse(data[self.key])}
+        return {row.name: row for row in self.parse(_document(self._folder / self.file)[self.key])}
 
     def parse(self, rows: Sequence[Mapping[str, Any]]) -> list[RowT]:
         """Rows from plain values. Raises msgspec.ValidationError naming the field that does not fit."""
@@ -191,14 +196,16 @@ class AnyRule(ABC):
 
 @dataclass(frozen=True)
 class Rule(AnyRule, Generic[NodeT]):
-    """Debt one statement shows: ``class UnseededSklearnObject(Rule[cst.Call])`` is handed calls, as libcst nodes.
+    """Debt one statement shows: ``class UnseededSklearnObject(Rule["cst.Call"])`` is handed calls, as libcst nodes.
+
+    Quotes, and ``from mldebt import cst``, spare scans that open nothing the import of libcst; both may be left out.
 
     ``calls`` are the qualified names (a set, or a Table's rows) of the calls it is about; ``mentions`` are
     identifiers, for node types other than calls: only statements that mention one are opened. A rule with neither is
     handed every node of its type, and opens whole files: ``--profile`` names it.
     """
 
-    node_types: ClassVar[tuple[type[cst.CSTNode], ...]] = ()
+    _wanted: ClassVar[tuple[Any, ...]] = ()
     calls: ClassVar[Table[Any] | frozenset[str] | None] = None
     mentions: ClassVar[frozenset[str]] = frozenset()
     local: ClassVar[bool] = False
@@ -207,7 +214,12 @@ class Rule(AnyRule, Generic[NodeT]):
         for base in getattr(cls, "__orig_bases__", ()):
             if get_origin(base) is Rule:
                 (wanted,) = get_args(base)
-                cls.node_types = get_args(wanted) or (wanted,)
+                cls._wanted = get_args(wanted) or (wanted,)
+
+    @classmethod
+    def node_types(cls) -> tuple[type[cst.CSTNode], ...]:
+        """The classes of the nodes it is handed."""
+        return tuple(kind for wanted in cls._wanted for kind in cst.classes(wanted))
 
     def statements(self, module: Module, /) -> Iterable[tuple[Stmt, int]] | None:
         """The statements to open, with their scopes, for a rule whose hits the facts tell better than names do.

@@ -10,13 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
-
+from mldebt import cst
 from mldebt.facts.schema import Define, For, If, Match, Scope, Stmt, Try, While, With
 from mldebt.finding import Span
 
-NodeT = TypeVar("NodeT", bound=cst.CSTNode)
+NodeT = TypeVar("NodeT", bound="cst.CSTNode")
 _COMPOUND = (If, For, While, With)
 _DEEPEST = 200  # libcst's native parser crashes on deeper input (DESIGN 1)
 
@@ -83,6 +81,9 @@ def _header_end(body_line: int) -> int:
 def _parse(text: str, shift: int, scope: int) -> Fragment | None:
     if deepest(text) > _DEEPEST:
         return None
+    # Imported here, as all of libcst is with the first node (mldebt.cst).
+    from libcst.metadata import MetadataWrapper, PositionProvider
+
     try:
         wrapper = MetadataWrapper(cst.parse_module(text), unsafe_skip_copy=True)
         places = wrapper.resolve(PositionProvider)

@@ -49,12 +49,18 @@ def deep_recursion() -> Iterator[None]:
         sys.setrecursionlimit(limit)
 
 
-def extract(source: Source, role: str = "project") -> tuple[ir.ModuleFacts, list[ir.Body]]:
-    """The facts of one source and its bodies, decoded. A source that does not parse gives a problem and no code."""
+def extract(
+    source: Source, role: str = "project", tree: ast.Module | None = None
+) -> tuple[ir.ModuleFacts, list[ir.Body]]:
+    """The facts of one source and its bodies, decoded. A source that does not parse gives a problem and no code.
+
+    ``tree`` is what ``ast`` made of the same text, where somebody has parsed it already; it is only read.
+    """
     text = source.text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in source.text else source.text
     with deep_recursion():
         try:
-            return _extracted(source, text, role, parse(text, source.path, top_level_await=bool(source.cells)), ())
+            parsed = tree or parse(text, source.path, top_level_await=bool(source.cells))
+            return _extracted(source, text, role, parsed, ())
         except UnreadableError as error:
             problem = (error.line, error.message)
         except RecursionError:

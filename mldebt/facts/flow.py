@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mldebt.facts.graph import Event, Graph, GraphBuilder, Mark, Origin, targets
 from mldebt.facts.schema import (
@@ -33,8 +34,7 @@ from mldebt.facts.walk import calls, children, expressions, statements, walk
 __all__ = ["Flow", "Origin", "calls", "expressions", "statements", "walk"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(Struct, frozen=True):
     """Where a Ref was found in its statement: what binds its head there, and the walruses passed before it."""
 
     origin: Origin | None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct, field
 
 from mldebt.facts.schema import (
     Annotate,
@@ -96,8 +96,7 @@ class Mark(msgspec.Struct, frozen=True, eq=False, gc=False):
     binds: bool
 
 
-@dataclass(slots=True)
-class Graph:
+class Graph(Struct):
     """``before[b]`` are the blocks control may come from, ``events[b]`` what block ``b`` binds, in order."""
 
     before: list[list[int]] = field(default_factory=list)
@@ -107,8 +106,7 @@ class Graph:
     size: int = 0
 
 
-@dataclass(slots=True)
-class _Loop:
+class _Loop(Struct):
     breaks: list[int]
     continues: list[int]
     finals: int  # how many ``finally`` were open when the loop began

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from mldebt.facts.graph import displayed, targets
 from mldebt.facts.schema import FUNCTION, Annotate, Assign, Expr, Ref, Stmt, With
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 _STATIC = frozenset({"staticmethod", "builtins.staticmethod"})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Binding:
+class Binding(msgspec.Struct, frozen=True, eq=False):
     """One assignment to an attribute. ``scope`` is where ``value`` and ``annotation`` are read; value None: unknown."""
 
     scope: int

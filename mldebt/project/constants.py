@@ -185,7 +185,7 @@ class Constants:
             if at == len(mentions) or mentions[at] != attribute:
                 continue
             for index, scope in enumerate(module.facts.scopes):
-                if any(chain.endswith(ending) for chain in scope.uses):
+                if attribute in module.segments(index) and any(chain.endswith(ending) for chain in scope.uses):
                     yield module, index
 
     def _mutated(self, name: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from mldebt.facts.schema import CLASS, FUNCTION, Body, Scope
 
@@ -12,9 +13,8 @@ if TYPE_CHECKING:
     from mldebt.module import Module
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """``module.facts.scopes[index]``; index 0 is the module itself."""
+class Definition(msgspec.Struct, frozen=True, eq=False):
+    """``module.facts.scopes[index]``; index 0 is the module itself. A project makes one of each (``definition_at``)."""
 
     module: Module
     index: int

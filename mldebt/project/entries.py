@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mldebt.facts.schema import CLASS, FUNCTION, Attribute, Do, For, Ref, Stmt, While, With
 from mldebt.facts.walk import calls, statements
@@ -25,8 +27,7 @@ _COMMANDS = frozenset({"click", "typer"})
 _SCRIPT_GROUPS = frozenset({"console_scripts", "gui_scripts"})
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """Something that can be run.
 
     Args:
@@ -62,8 +63,7 @@ class Entry:
         return (self.definition, *self.handlers)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """What one module offers: the kind of its own entry ("" if none), and functions with theirs."""
 
     kind: str

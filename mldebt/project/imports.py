@@ -47,7 +47,7 @@ class ImportGraph:
             names = exports if fact.attribute == "*" else (fact.attribute,)
             # What the package defines itself hides a submodule; what it imports under that name runs it all the same.
             inner = [name for name in names if not bound.get(name, 0) & ~IMPORTED]
-            found += [one for name in inner if (one := packages.at(directory, (name,)))]
+            found += tuple(one for name in inner if (one := packages.at(directory, (name,))))
         return tuple(one for one in found if not one.endswith("/"))
 
     def order(self, module: Module | str) -> tuple[str, ...]:

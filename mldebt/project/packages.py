@@ -59,6 +59,7 @@ class Packages:
         self._distributions = frozenset(_import_names(distributions))
         self._found: dict[tuple[str, str], str | None] = {}
         self._names: dict[str, str] = {}
+        self._chains: dict[tuple[str, int], tuple[str, ...]] = {}
 
     def search_also(self, added: Mapping[str, tuple[str, ...]]) -> None:
         """Take in the directories each module adds to ``sys.path``. Call before the first ``find``."""
@@ -90,6 +91,11 @@ class Packages:
             stem = _stem(path)
             found.setdefault(stem.rpartition("/")[2], []).append(path)
         return found
+
+    @cached_property
+    def _segments(self) -> frozenset[str]:
+        """Every directory and module name: an import of anything else, as most are, leads nowhere here."""
+        return frozenset(part for path in self.files for part in path.rpartition(".")[0].split("/"))
 
     def in_package(self, directory: str) -> bool:
         """Whether a directory is a package or lies in one."""
@@ -153,11 +159,17 @@ class Packages:
         parts = [*package[: len(package) - level + 1], *([dotted] if dotted else [])]
         return ".".join(part for part in parts if part)
 
-    def chain(self, target: str, dotted: str) -> list[str]:
+    def chain(self, target: str, dotted: str) -> tuple[str, ...]:
         """Targets of ``a``, ``a.b``, ``a.b.c`` when the last is ``target``: packages run before what is in them."""
+        key = (target, dotted.count("."))
+        if key not in self._chains:
+            self._chains[key] = tuple(self._chain(*key))
+        return self._chains[key]
+
+    def _chain(self, target: str, above: int) -> list[str]:
         directory = target.rstrip("/") if target.endswith("/") else _stem(target)
         found = [target]
-        for _ in range(dotted.count(".")):
+        for _ in range(above):
             directory = parent(directory)
             package = self.package(directory)
             if package is None:
@@ -180,7 +192,7 @@ class Packages:
 
     def _search(self, importer: str, parts: Sequence[str]) -> str | None:
         head = parts[0]
-        if head in _LOADED_FIRST:
+        if head in _LOADED_FIRST or head not in self._segments:
             return None
         searched = dict.fromkeys([self.import_root(importer), *self.added.get(importer, ()), *self.roots])
         known = self.is_third_party(head)

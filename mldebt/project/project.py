@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from msgspec import Struct, field
 from packaging.specifiers import SpecifierSet
 
 from mldebt.facts.flow import Flow
 from mldebt.facts.schema import ModuleFacts
 from mldebt.module import Module
+from mldebt.project.callers import Callers
 from mldebt.project.calls import CallGraph
 from mldebt.project.constants import Constants
 from mldebt.project.definitions import Definition
@@ -37,8 +38,7 @@ if TYPE_CHECKING:
 AnalysisT = TypeVar("AnalysisT", bound="Analysis")
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectOptions:
+class ProjectOptions(Struct, frozen=True):
     """Settings that shape the project, from the root's configuration. ``assume``: library versions by name."""
 
     knowledge: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
@@ -59,6 +59,7 @@ class Project:
         options: Settings from the root's configuration.
         load: Reads a source again, for positions and concrete syntax.
         collected: What analyses collected of each file: encoded values by the analysis's qualified name.
+        content: The first bytes of any file; None: as it is on disk.
     """
 
     def __init__(
@@ -70,15 +71,29 @@ class Project:
         options: ProjectOptions,
         load: Callable[[str], Source],
         collected: Mapping[str, Mapping[str, msgspec.Raw]] | None = None,
+        content: Callable[[str, int], bytes] | None = None,
     ) -> None:
         self.root, self.repository, self.every, self.options = root, repository, every, options
         self.modules: dict[str, Module] = {path: Module(path, facts[path], self, load) for path in sorted(facts)}
         self._facts: dict[str, ModuleFacts] = {path: facts[path] for path in self.modules}
         self._collected = collected or {}
+        self._content = content
         self._definitions: dict[tuple[str, int], Definition] = {}
         self._flows: dict[tuple[str, int], Flow] = {}
         self._analyses: dict[type[Analysis], Analysis] = {}
         self._spellings: dict[int, tuple[Collection[str], frozenset[str]]] = {}
+
+    def content(self, path: str, limit: int) -> bytes:
+        """The first ``limit`` bytes of a listed file, in the tree that is scanned; empty when it cannot be read."""
+        if path not in self.every:
+            return b""
+        try:
+            if self._content is not None:
+                return self._content(path, limit)
+            with (self.root / path).open("rb") as file:
+                return file.read(limit)
+        except OSError:
+            return b""
 
     # Names.
 
@@ -178,6 +193,10 @@ class Project:
     @cached_property
     def calls(self) -> CallGraph:
         return CallGraph(self)
+
+    @cached_property
+    def callers(self) -> Callers:
+        return Callers(self)
 
     @cached_property
     def types(self) -> Types:

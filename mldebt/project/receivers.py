@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mldebt.facts.schema import CLASS, Call, Expr, Ref
 from mldebt.project.attributes import is_class_method, self_name
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from mldebt.module import Module
 
 
-@dataclass(frozen=True, slots=True)
-class Receiver:
+class Receiver(Struct, frozen=True):
     """The method a scope is in: its first parameter and its class; ``bound`` when the parameter is the class itself."""
 
     name: str | None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mldebt.facts.schema import Attribute, Ref
+from mldebt.facts.schema import FUNCTION, Attribute, Ref
 from mldebt.finding import Place
 
 if TYPE_CHECKING:
@@ -105,9 +105,10 @@ class Roles:
             yield edge.target, edge.call.line if edge.call is not None else 0
         module, index = definition.module, definition.index
         for site in module.call_sites(index):
-            for value in (*site.call.args, *(keyword.value for keyword in site.call.keywords)):
-                names = self._project.resolve(module, index, value.name) if isinstance(value, Ref) else ()
-                for name in names:
+            for value in (*site.call.args, *[keyword.value for keyword in site.call.keywords]):
+                if type(value) is not Ref or value.name.rpartition(".")[2] not in self._functions:
+                    continue
+                for name in self._project.resolve(module, index, value.name):
                     target = self._project.definition(name) if ":" in name else None
                     if target is not None and target.is_function:
                         yield target, site.call.line
@@ -119,9 +120,7 @@ class Roles:
         return self._marks[key]
 
     def _read(self, module: Module, index: int) -> Iterator[Mark]:
-        words = self._segments
-        uses = module.facts.scopes[index].uses
-        if not any(use.rpartition(".")[2] in words for use in uses) and not self._families_in(module):
+        if self._segments.isdisjoint(module.segments(index)) and not self._families_in(module):
             return
         for site in module.call_sites(index):
             function = site.call.function
@@ -187,6 +186,14 @@ class Roles:
 
     def _families_in(self, module: Module) -> bool:
         return not self._family_heads.isdisjoint(self._imported(module))
+
+    @cached_property
+    def _functions(self) -> frozenset[str]:
+        """The identifiers a function of the project may be called by."""
+        modules = self._project.modules.values()
+        return self._project.spellings(
+            {s.name for module in modules for s in module.facts.scopes if s.kind == FUNCTION}
+        )
 
     @cached_property
     def _segments(self) -> frozenset[str]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mldebt.sources.decoding import lines
 from mldebt.sources.source import CodeCell, Magic
@@ -28,8 +29,7 @@ _PROSE_MAGIC = re.compile(r"%md(?:-sandbox)?\b")
 _CELL_MAGIC = re.compile(r"%(?:sh|sql|scala|r|python|html|fs|javascript)\b|%%")
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
+class Cells(Struct, frozen=True):
     """The code cells and the magics of one file; both empty for an ordinary script."""
 
     cells: tuple[CodeCell, ...] = ()

@@ -7,7 +7,8 @@ import re
 import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mldebt.sources.artefacts import Leaf, Scalar
 from mldebt.sources.yaml_leaves import MAX_DEPTH, MAX_LEAVES, Reading, read_yaml
@@ -116,8 +117,7 @@ def _json_value(token: str) -> Scalar:
     return value if isinstance(value, (str, int, float)) else None
 
 
-@dataclass(frozen=True, slots=True)
-class TomlText:
+class TomlText(Struct, frozen=True):
     """A parsed TOML text: its values, the best known line of a key path, and why reading stopped early."""
 
     text: str
@@ -219,8 +219,7 @@ def element_lines(text: str, starts: Sequence[int], values: Sequence[object], li
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Struct, frozen=True):
     """One ``key = value`` of an INI text: the non-empty lines of the value, each with its number."""
 
     section: str

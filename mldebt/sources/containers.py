@@ -6,7 +6,8 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mldebt.sources.artefacts import Command
 from mldebt.sources.places import Layout, Place, Shell
@@ -77,8 +78,7 @@ def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
         yield first + 1, match[1].upper(), joined[match.start(2) :]
 
 
-@dataclass(slots=True)
-class _Stage:
+class _Stage(Struct):
     """One build stage: the working directory in the image and where its directories come from."""
 
     path: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mldebt.sources.artefacts import Command
 from mldebt.sources.places import Layout, Place, Shell, settle
@@ -34,8 +35,7 @@ _CARET = re.compile(r"(?<=\s)[\^`][ \t]*$", re.MULTILINE)  # continuation lines 
 _MENTIONS = re.compile(r"python|torchrun|accelerate|deepspeed|\.py\b|bash|\bsh\b|\buv\b|coverage|streamlit|composer")
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(Struct, frozen=True):
     """A code block: its language, the number of its first line, and its lines without the common indentation."""
 
     language: str

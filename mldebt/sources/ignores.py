@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct
+
 from mldebt.errors import ConfigurationError
 from mldebt.sources import patterns
 from mldebt.sources.decoding import lines
@@ -69,8 +71,7 @@ class Excludes:
         return left_out
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
+class _Rules(Struct, frozen=True):
     """The patterns of one directory's ignore files; ``depth`` is how many directories deep it lies."""
 
     depth: int

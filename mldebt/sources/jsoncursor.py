@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mldebt.errors import UnreadableError
 
@@ -13,8 +14,7 @@ _SPACE = re.compile(r"[ \t\n]*")
 _DECODER = json.JSONDecoder()
 
 
-@dataclass(slots=True)
-class Cursor:
+class Cursor(Struct):
     r"""A place in a JSON text whose lines end at ``\n``.
 
     Whole values are read by the standard decoder (in C), so only what is walked member by member costs Python time.

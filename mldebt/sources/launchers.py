@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mldebt.sources.artefacts import Command
 from mldebt.sources.options import LAUNCHERS, MODULE_LAUNCHERS, PYTHON, RUNNERS, WRAPPERS, Options
@@ -22,8 +23,7 @@ _PYTHON_SHORT = re.compile(r"-[bBdEhiIOPqRsStuvVx3]*([cmWX?])?(.*)")
 _MAX_LAYERS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(Struct, frozen=True):
     """A Python program that a command runs.
 
     ``script`` is the path as written, ``module`` the name after ``-m``; exactly one of them is set. ``launcher`` is
@@ -40,8 +40,7 @@ class Invocation:
     wrappers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Split:
+class _Split(Struct, frozen=True):
     """What follows a program's own options, and what they say of it."""
 
     rest: tuple[str, ...]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 # Cell magics that run their body as Python in the notebook's own namespace or a like one (ruff keeps the same).
 _KEEPS_BODY = frozenset(("capture", "debug", "ipytest", "memit", "prun", "pypy", "python", "python3", "time", "timeit"))
@@ -31,8 +32,7 @@ _LEXEME = re.compile(r"""("{3}|'{3}|"|')|(\#)|([\[({])|([\])}])""")
 _CLOSE = {quote: re.compile(rf"(?:\\.|(?!{quote}).)*{quote}", re.DOTALL) for quote in ('"""', "'''", '"', "'")}
 
 
-@dataclass(frozen=True, slots=True)
-class Masked:
+class Masked(Struct, frozen=True):
     """A cell after masking: as many lines as before, and its magics as (0-based line, text as written)."""
 
     lines: list[str]
@@ -106,8 +106,7 @@ def _parses(statement: str) -> bool:
     return True
 
 
-@dataclass(slots=True)
-class _Scan:
+class _Scan(Struct):
     """Knows whether the next line starts a statement: outside brackets, strings and continued lines."""
 
     depth: int = 0

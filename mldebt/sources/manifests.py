@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mldebt.sources.artefacts import Dependency, EntryPoint, Leaf
 from mldebt.sources.configs import Assignment
@@ -20,8 +21,7 @@ _RUN_TIME = frozenset({"", "base", "common", "core", "main", "prod", "production
 _SEPARATORS = re.compile(r"[-_.]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """What one file declares. ``packages`` are directories relative to it, ``""`` asks for automatic discovery."""
 
     path: str

@@ -12,7 +12,8 @@ import re
 import warnings
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mldebt.errors import UnreadableError
 from mldebt.sources.decoding import lines
@@ -25,8 +26,7 @@ _NEWLINE = re.compile(r"\r\n|\r|\n")
 _FLAGS = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
-@dataclass(slots=True)
-class _Cell:
+class _Cell(Struct):
     """A cell as the JSON says it; ``strings`` are (physical line, text) in order."""
 
     kind: str = ""
@@ -36,8 +36,7 @@ class _Cell:
     strings: list[tuple[int, str]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Text:
+class _Text(Struct):
     """The Python text of a notebook while it grows; each list but ``rows`` and ``physical`` is by cell."""
 
     rows: list[str] = field(default_factory=list)

@@ -8,13 +8,13 @@ env, sudo, timeout, taskset, srun, mpirun. Names are without leading dashes and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Options:
+
+class Options(Struct, frozen=True):
     """How one program reads its own options, up to the first word that is none.
 
     ``module`` options say that this word is a module, ``program`` options that it is a program, ``stop`` options that

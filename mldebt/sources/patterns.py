@@ -9,14 +9,14 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _TRAILING_SPACE = re.compile(r"(?<!\\) +$")
 _ESCAPED = re.compile(r"\\(.)")
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """One line of an ignore file; ``segments`` are between slashes, None standing for ``**``."""
 
     ignores: bool

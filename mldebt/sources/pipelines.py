@@ -5,8 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mldebt.sources.artefacts import Command, Leaf
 from mldebt.sources.configs import assignments
@@ -22,8 +24,7 @@ _CHECKOUT = re.compile(
 _SCRIPTS = frozenset({"script", "before_script", "after_script", "install", "before_install", "after_success"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
+class _Text(Struct, frozen=True):
     """One shell text of a pipeline: the keys it stands under, the line it starts on, the text line for line."""
 
     keys: tuple[str, ...]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mldebt.sources.artefacts import Command
 from mldebt.sources.launchers import python_invocation
@@ -21,8 +23,7 @@ _UNSETTLED = "?"
 _MAX_DEPTH = 3  # of `bash -c "bash -c ..."`
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The files and directories of the repository (``""`` is the root) and the names it may be cloned under."""
 
     files: frozenset[str]
@@ -41,8 +42,7 @@ class Layout:
         return cls(files, frozenset(directories), frozenset(names))
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A working directory. Not ``told``: it is where the artefact lies, and ``settle`` is to find out better."""
 
     directory: str
@@ -57,8 +57,7 @@ def _nowhere(_: str) -> Place:
     return Place("", sure=False)
 
 
-@dataclass(slots=True)
-class Shell:
+class Shell(Struct):
     """Turns simple commands of one script into commands with a directory."""
 
     path: str

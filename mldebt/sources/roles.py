@@ -8,6 +8,11 @@ from typing import Literal
 
 Role = Literal["project", "vendored", "generated", "minified"]
 
+# Paths of tests, and of what shows how to use the project: judged more mildly.
+TESTS = re.compile(r"(^|/)(tests?|testing|unit_?tests?)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
+EXAMPLES = re.compile(
+    r"(^|/)(examples?|exercises?|exercise_files|tutorials?|demos?|docs?|doc_src|samples?|quick_?start)/", re.IGNORECASE
+)
 _VENDORED = frozenset(
     (
         "third_party",

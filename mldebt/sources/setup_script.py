@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mldebt.sources.artefacts import Dependency, EntryPoint
 from mldebt.sources.manifests import Manifest, entry_point_lines, requirement, script_entry
@@ -14,8 +15,7 @@ _CHANGES = frozenset({"append", "extend", "insert", "remove", "update", "pop"})
 _MAX_STEPS = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
+class _Text(Struct, frozen=True):
     """A constant string and the line it stands on."""
 
     value: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mldebt.sources.shell_words import ASSIGNMENT, BLANK, Constants, Piece, Word, WordReader, raw, unquoted
 
@@ -26,8 +27,7 @@ _MAX_NESTED = 32
 _MAX_TEST = 400  # characters of one [[ ... ]]
 
 
-@dataclass(frozen=True, slots=True)
-class Simple:
+class Simple(Struct, frozen=True):
     """One simple command: its words, the 1-based line of its first word, the subshells and function it stands in."""
 
     words: tuple[str, ...]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class CodeCell:
+class CodeCell(Struct, frozen=True):
     """A code cell of a notebook, Databricks or percent-format source, as a range of ``Source.text`` lines.
 
     ``index`` is 1-based over all cells, Markdown included; ``line`` and ``end_line`` are 1-based, inclusive.
@@ -18,8 +17,7 @@ class CodeCell:
     end_line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Magic:
+class Magic(Struct, frozen=True):
     """A notebook magic or shell escape, masked in the text: ``%pip install x``, ``!python train.py``, ``%run ./a``.
 
     ``line`` is the 1-based line of ``Source.text`` it starts on. ``text`` is as written, several lines for a cell
@@ -30,8 +28,7 @@ class Magic:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A Python file or notebook, ready for ``ast.parse``.
 
     ``text`` is Python with magics masked line for line (columns of other lines unchanged); lines end at ``\\n``,

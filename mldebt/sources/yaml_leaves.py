@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 import yaml
+from msgspec import Struct, field
 
 from mldebt.sources.artefacts import Leaf, Scalar
 
@@ -28,8 +28,7 @@ _TYPED_START = frozenset("-+.0123456789~nNtTfFyYoO")
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """The scalars of a text. ``skipped``: ``problem`` is a template or a limit rather than a defect of the file.
 
     ``blocks`` maps an index of ``leaves`` to the style (``|`` or ``>``), first and last line of a YAML block scalar.
@@ -65,8 +64,7 @@ def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
 
 
-@dataclass(slots=True)
-class _Frame:
+class _Frame(Struct):
     """An open mapping or list. ``key`` is the mapping's key at hand, ``None`` while one is awaited."""
 
     mapping: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mldebt.facts.arguments import UNKNOWN
 from mldebt.facts.constants import evaluate

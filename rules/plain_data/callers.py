@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mldebt.facts.schema import Attribute, Call, Ref
+from msgspec import Struct
+
+from mldebt.facts.schema import Attribute, Call, Expr, Ref
 from mldebt.project.attributes import is_class_method
 
 from .mentions import Mentions
@@ -22,8 +23,7 @@ _BY_INSTANCE = frozenset({"forward", "__call__"})  # run by calls of instances, 
 _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """A call that runs a function; ``skip``: how many of its parameters are filled by the receiver."""
 
     module: Module
@@ -54,31 +54,22 @@ class Callers:
         if definition.is_module or definition.is_class or definition.scope.name in _BY_INSTANCE:
             return
         spellings = self._project.spellings(self._names(definition))
-        home = definition.module
-        bare = definition.parent is None or not definition.parent.is_class
-        asked = 0
-        found = []
         modules = self._project[Mentions].modules(spellings)
         if len(modules) > _MOST_FILES:
             return
-        for module in modules:
-            if module is not home and not self._project.imports.reaches(module, home):
-                continue
-            for index in module.scopes_using(spellings):
-                for site in module.call_sites(index):
-                    function = site.call.function
-                    if not isinstance(function, (Ref, Attribute)):
-                        continue
-                    head, _, last = function.name.rpartition(".")
-                    if last not in spellings or (bare and head and not self._is_module(module, index, function, head)):
-                        continue
-                    asked += 1
-                    if asked > _MOST_SITES:
-                        return
-                    edges = self._project.calls.targets(module, index, site.call)
-                    if any(edge.target == definition and edge.confidence != "cha" for edge in edges):
-                        found.append(Site(module, index, site.call, self._skip(definition, function)))
-        yield from found
+        home, reaches = definition.module, self._project.imports.reaches
+        bare = definition.parent is None or not definition.parent.is_class
+
+        def wanted(module: Module, scope: int, call: Call) -> bool:
+            function = call.function
+            if not isinstance(function, (Ref, Attribute)):
+                return False
+            head, _, last = function.name.rpartition(".")
+            return last in spellings and (not bare or not head or self._is_module(module, scope, function, head))
+
+        near = (module for module in modules if module is home or reaches(module, home))
+        for site in self._project.callers.search(definition, spellings, near, wanted, _MOST_SITES) or ():
+            yield Site(site.module, site.scope, site.call, self._skip(definition, site.call.function))
 
     def _is_module(self, module: Module, scope: int, function: Ref | Attribute, head: str) -> bool:
         """Whether what stands before the name resolves: a function of a module is no method."""
@@ -91,7 +82,7 @@ class Callers:
             return (owner.name, *[one.name for one in self._project.subclasses(owner.name)])
         return (definition.name,)
 
-    def _skip(self, definition: Definition, function: Ref | Attribute) -> int:
+    def _skip(self, definition: Definition, function: Expr) -> int:
         owner = definition.parent
         if owner is None or not owner.is_class:
             return 0
@@ -99,5 +90,5 @@ class Callers:
             return 0
         if definition.scope.name in _CONSTRUCTORS or is_class_method(definition):
             return 1
-        head = function.name.rpartition(".")[0]
-        return 0 if isinstance(function, Ref) and head.rpartition(".")[2] == owner.scope.name else 1
+        head = function.name.rpartition(".")[0] if isinstance(function, Ref) else ""
+        return 0 if head and head.rpartition(".")[2] == owner.scope.name else 1

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import libcst as cst
-
+from mldebt import cst
 from mldebt.facts.schema import Attribute, Call, Ref, Starred
 from mldebt.finding import Applicability, Confidence, Edit, Fix, Related, Severity
 from mldebt.module import CallSite, Module

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN as NOT_KNOWN
 from mldebt.facts.arguments import argument
@@ -31,8 +32,7 @@ _MOST_WRAPPERS = 20
 _ACTIVATIONS = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "softmax", "log_softmax", "sigmoid"})
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(Struct, frozen=True):
     """A loss found at a call: its name, the row that knows it, and what it expects of its input."""
 
     name: str
@@ -41,8 +41,7 @@ class Expectation:
     inferred: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Clash:
+class Clash(Struct, frozen=True):
     """A loss gets something else than it expects, whoever runs the call."""
 
     module: Module

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from mldebt.facts.schema import CLASS, Annotate, Call, Const, Expr, Ref, Subscript
 from mldebt.rule import Analysis
@@ -33,8 +34,7 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _BLANK = Call(Const(None), [], [], 1, 0, 1, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(Struct, frozen=True):
     """Evidences that a value is of one quantity, strongest first."""
 
     quantity: str

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from math import isnan
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN as NOT_KNOWN
 from mldebt.facts.arguments import argument
@@ -57,8 +58,7 @@ _NUMBER_CONTEXTS, _NUMBER_CALLERS = 10, 2
 _NUMBER_STEPS = 150  # a number that is computed further away is no constant
 
 
-@dataclass(frozen=True, slots=True)
-class Excess:
+class Excess(Struct, frozen=True):
     """A number where its quantity cannot be: ``constant`` wrote it, ``slot`` is where it arrives."""
 
     value: float

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from mldebt.facts.schema import Build, Call
 from mldebt.finding import Place
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 API, ANNOTATION, RANGE, NAME = 4, 3, 2, 1  # how much an evidence weighs
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """A quantity (prob, logprob, logit, other), who says so (``torch.softmax``), where, and how much that weighs."""
 
     quantity: str
@@ -26,8 +26,7 @@ class Evidence:
     weight: int = API
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+class Frame(msgspec.Struct, frozen=True, eq=False):
     """The call that gives a function its arguments. ``where`` None: read it in the root context."""
 
     call: Call
@@ -37,15 +36,14 @@ class Frame:
     skip: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Context:
+class Context(msgspec.Struct, frozen=True, eq=False):
     """Whose call runs which function, and which instance ``self`` is in which class.
 
     Frames of callers are found by forking the root; those of callees are pushed while their returns are read.
     """
 
-    frames: Mapping[str, Frame] = field(default_factory=dict)
-    selves: Mapping[str, Instance] = field(default_factory=dict)
+    frames: Mapping[str, Frame] = msgspec.field(default_factory=dict)
+    selves: Mapping[str, Instance] = msgspec.field(default_factory=dict)
     root: Context | None = None
 
     @property
@@ -53,8 +51,7 @@ class Context:
         return self.root or self
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Where:
+class Where(msgspec.Struct, frozen=True, eq=False):
     """A scope in a context: where an expression is read."""
 
     module: Module
@@ -62,23 +59,20 @@ class Where:
     context: Context
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(msgspec.Struct, frozen=True):
     """A literal's value; ``place`` is the statement or call that wrote it."""
 
     value: object
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(msgspec.Struct, frozen=True):
     """A library's or the project's function, class or module itself."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Instance:
+class Instance(msgspec.Struct, frozen=True, eq=False):
     """An instance of a class; ``call`` built it in ``where``, when that is seen."""
 
     name: str
@@ -86,48 +80,42 @@ class Instance:
     where: Where | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Display:
+class Display(msgspec.Struct, frozen=True, eq=False):
     """A tuple, list, set or dict that is written out."""
 
     build: Build
     where: Where
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Method:
+class Method(msgspec.Struct, frozen=True, eq=False):
     """A project's method, bound to an instance."""
 
     instance: Instance
     definition: Definition
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Member:
+class Member(msgspec.Struct, frozen=True, eq=False):
     """An attribute nobody in the project defines, of any value: ``x.softmax``."""
 
     value: Value
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Super:
+class Super(msgspec.Struct, frozen=True, eq=False):
     """``super()`` in a class, for an instance."""
 
     instance: Instance
     owner: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Partial:
+class Partial(msgspec.Struct, frozen=True, eq=False):
     """``functools.partial(function, ...)``."""
 
     function: Value
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(msgspec.Struct, frozen=True):
     """Numbers whose quantity is known."""
 
     evidence: Evidence
