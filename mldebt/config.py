@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +16,10 @@ from mldebt.settings.declaration import Declaration
 from mldebt.settings.files import nested_declarations, passed_over
 from mldebt.settings.scopes import Scope, scopes_of
 from mldebt.settings.selectors import ALWAYS, RuleClass, Vocabulary
+
+if TYPE_CHECKING:  # both stand above: a request only carries them
+    from mldebt.baseline import Baseline
+    from mldebt.sources.commits import Commit
 
 
 @dataclass(frozen=True)
@@ -148,11 +152,16 @@ class Request:
         cache_dir: Where facts are kept between scans.
         use_cache: Whether they are.
         stdin: A file's path relative to the root, and its content instead of what is on disk.
+        overlay: Files' contents instead of what is on disk, by path; the project around them is as usual.
         mend: The report's findings carry their fixes.
         fix: Apply fixes, in memory: ``Outcome.changes`` has what they come to, and the report what is left.
         unsafe: Apply ``suggest`` fixes too.
         progress: Called with a stage's name, how much of it is done, and how much there is.
         profile: Measure rules and stages.
+        baseline: Debt that is known, and no longer reported.
+        base: The commit to compare with: what it holds already is not reported. Its id is empty before the first one.
+        staged: Look at the index, not at what is on disk.
+        force_exclude: Files named in ``paths`` are left out too where the configuration says so.
     """
 
     root: Path
@@ -162,11 +171,16 @@ class Request:
     cache_dir: Path | None = None
     use_cache: bool = True
     stdin: tuple[str, bytes] | None = None
+    overlay: Mapping[str, bytes] = field(default_factory=dict)
     mend: bool = False
     fix: bool = False
     unsafe: bool = False
     progress: Callable[[str, int, int], None] | None = None
     profile: bool = False
+    force_exclude: bool = False
+    baseline: Baseline | None = None
+    base: Commit | None = None
+    staged: bool = False
 
     def relative(self, path: Path) -> str:
         """A path as reports write it: relative to the root, with forward slashes; ``""`` is the root."""

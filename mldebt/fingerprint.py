@@ -18,10 +18,31 @@ _BLANKS = re.compile(_STRING + r"|\#[^\r\n]*|\\?\s+", re.DOTALL)
 _TRAILING_COMMAS = re.compile(_STRING + r"|,(?=[)\]}])", re.DOTALL)
 
 
+HEAD = 120  # characters of normalised code: a count of lines would change whenever a formatter wraps them
+
+
 def normalise(code: str) -> str:
-    """Code without white space, comments and trailing commas: what a formatter may change is gone."""
-    dense = _BLANKS.sub(lambda match: match["string"] or "", code)
+    """Code without white space, comments, trailing commas and choice of quotes: what a formatter may change is gone."""
+    dense = _BLANKS.sub(_quoted, code)
     return _TRAILING_COMMAS.sub(lambda match: match["string"] or "", dense)
+
+
+def _quoted(match: re.Match[str]) -> str:
+    text: str = match["string"] or ""
+    if not text.startswith("'") or '"' in text or "\\" in text:
+        return text
+    return text.replace("'''", '"""') if text.startswith("'''") else f'"{text[1:-1]}"'
+
+
+def head(anchor: str, symbol: str = "", path: str = "") -> str:
+    """A finding's normalised anchor: all of its problem's ``symbol``, which stands first, and the head of the code.
+
+    ``path`` is the finding's file: where a symbol names files beside it, their folder says nothing.
+    """
+    code = normalise(anchor.removeprefix(f"{symbol}\n") if symbol else anchor)[:HEAD]
+    folder = path.rpartition("/")[0]
+    named = symbol.replace(f"{folder}/", "") if folder else symbol
+    return f"{normalise(named)}\n{code}" if symbol else code
 
 
 def fingerprint(code: str, scope: str, anchor: str, symbol: str = "", ordinal: int = 0) -> str:

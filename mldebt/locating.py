@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from mldebt import waivers
-from mldebt.finding import Finding, ScanError
+from mldebt.baseline import digest
+from mldebt.finding import Finding, Place, ScanError
+from mldebt.fingerprint import normalise
 from mldebt.judge import extent
 from mldebt.project.project import Project
 from mldebt.report.result import NotebookLines
@@ -64,6 +65,24 @@ class Located:
         rows = module.source.physical if module is not None and path.endswith(".ipynb") else ()
         return rows[line - 1] if 0 < line <= len(rows) else line
 
+    def scope(self, finding: Finding) -> str:
+        """What a baseline calls the surroundings of a finding: its scope; in a notebook the cell."""
+        place = finding.place
+        module = self._project.modules.get(place.path)
+        cells = module.source.cells if module is not None and place.path.endswith(".ipynb") else ()
+        cell = next((cell for cell in cells if cell.line <= place.span.line <= cell.end_line), None)
+        if module is None or cell is None:
+            return finding.scope
+        content = "\n".join(module.text_lines[cell.line - 1 : cell.end_line])
+        return f"cell:{cell.id or digest(normalise(content), 8)}"
+
+    def where(self, place: Place) -> str:
+        """A place as messages call it: path and line, in a notebook the cell and the line in it."""
+        module = self._project.modules.get(place.path)
+        notebook = module is not None and place.path.endswith(".ipynb")
+        cell = NotebookLines.of(module.source).cell(place.span.line) if module and notebook else None
+        return f"{place.path}:cell {cell.index}:{cell.line}" if cell else f"{place.path}:{place.span.line}"
+
     def error(self, error: ScanError) -> ScanError:
         return replace(error, line=self.physical(error.path, error.line)) if error.path else error
 
@@ -94,11 +113,6 @@ class Located:
     def _artefact(self, path: str) -> list[str]:
         """The lines of a listed file that is no Python; none when it cannot be read."""
         if path not in self._artefacts:
-            file = Path(self._project.root, path)
-            try:
-                known = path in self._project.every and file.stat().st_size <= _ARTEFACT_BYTES
-                data = file.read_bytes() if known else b""
-            except OSError:
-                data = b""
-            self._artefacts[path] = lines(data.decode("utf-8", "replace"))
+            data = self._project.content(path, _ARTEFACT_BYTES + 1)
+            self._artefacts[path] = lines(data.decode("utf-8", "replace")) if len(data) <= _ARTEFACT_BYTES else []
         return self._artefacts[path]

@@ -10,6 +10,8 @@ from mldebt.judge import guarded
 from mldebt.project.project import Project
 from mldebt.rule import AnyRule, Problem
 
+_MOST_BYTES = 1 << 20  # of a script or configuration file that a fix edits
+
 
 def applies(fix: Fix, unsafe: bool) -> bool:
     return unsafe or fix.applicability is Applicability.SAFE
@@ -39,6 +41,15 @@ def _fixes(rule: AnyRule, problem: Problem, project: Project) -> Iterator[Fix]:
         yield fix
 
 
+def _artefact(project: Project, path: str) -> str | None:
+    """The text of a script or configuration file; None when it is too large or not plain UTF-8."""
+    content = project.content(path, _MOST_BYTES + 1)
+    try:
+        return content.decode("utf-8") if 0 < len(content) <= _MOST_BYTES else None
+    except UnicodeDecodeError:
+        return None
+
+
 def texts(project: Project, fixes: Iterable[Fix]) -> dict[str, tuple[str, str]]:
     """The text and encoding of every file the fixes touch. Notebook fixes are shown, never applied."""
     paths = sorted({edit.place.path for fix in fixes for edit in fix.edits})
@@ -47,4 +58,6 @@ def texts(project: Project, fixes: Iterable[Fix]) -> dict[str, tuple[str, str]]:
         module = project.modules.get(path)
         if module is not None and not module.source.notebook:
             found[path] = (module.source.text, module.source.encoding)
+        elif module is None and (text := _artefact(project, path)) is not None:
+            found[path] = (text, "utf-8")
     return found

@@ -28,6 +28,7 @@ _OURS = re.compile(
     re.IGNORECASE,
 )
 _NEXT_PRAGMA = re.compile(r"\s+#\s*(?:noqa|nosec|type:|pylint:|pragma:|fmt:|ruff:|isort:|pyright:)", re.IGNORECASE)
+_CODE = re.compile(r"[a-z]{1,3}[0-9]{3}")
 _LEAD = re.compile(r"^[\s:,;.–—-]+")
 _SLIPS = ("ignore", "ignore-file", "ignore-next", "disable", "skip", "suppress", "noqa", "file-ignore")
 _HASH_LINE = re.compile(r"(?:^|(?<=\s))#[^\r\n]*")
@@ -201,7 +202,7 @@ def _ours(match: re.Match[str], place: Place, reason: str, covers: int) -> Waive
 
 def _canonical(name: str) -> str:
     name = name.strip().lower()
-    return name.upper() if name.startswith("mld") else name
+    return name.upper() if name.startswith("mld") or _CODE.fullmatch(name) else name
 
 
 def _reason(rest: str) -> str:

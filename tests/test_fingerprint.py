@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mldebt.finding import Confidence, Finding, Place, Severity, Span
-from mldebt.fingerprint import normalise, stamp
+from mldebt.fingerprint import head, normalise, stamp
 
 
 def finding(
@@ -28,6 +28,7 @@ def finding(
         "split(\n    x,  # the features\n    test_size=0.2,\n)",
         "split(x, \\\n    test_size=0.2)  # noqa",
         "split(x, test_size=0.2, # one # two # three\n  )",
+        "split(\n    x,\n    test_size=0.2\n)",
     ],
 )
 def test_what_a_formatter_changes_is_gone(code: str) -> None:
@@ -38,13 +39,34 @@ def test_what_a_formatter_changes_is_gone(code: str) -> None:
     ("code", "kept"),
     [
         ('plot(c="# ff", d=1)', 'plot(c="# ff",d=1)'),
-        ("log('a, )', 'it\\'s # no')", "log('a, )','it\\'s # no')"),
+        ("log('it\\'s # no', ')')", "log('it\\'s # no',\")\")"),
         ('f("""a # b\n c""")', 'f("""a # b\n c""")'),
         ("'unclosed # string", "'unclosed"),
     ],
 )
 def test_strings_are_kept_as_they_are(code: str, kept: str) -> None:
     assert normalise(code) == kept
+
+
+def test_the_choice_of_quotes_is_gone() -> None:
+    assert normalise("f('a', u'b', '''c''')") == normalise('f("a", u"b", """c""")')
+    assert normalise("""f('say "a"')""") != normalise("""f('say a')""")
+
+
+def test_code_that_was_wrapped_has_the_same_head() -> None:
+    flat = "loader = DataLoader(MNIST('data', train=True, transform=Compose([Resize(28), ToTensor()])), shuffle=True)"
+    wrapped = flat.replace("(", "(\n    ").replace(", ", ",\n    ").replace("'", '"')
+    assert head(flat, "torch") == head(wrapped, "torch")
+    assert head(flat) == normalise(flat)[:120]
+
+
+def test_the_symbol_is_never_cut() -> None:
+    symbols = [" ".join("block" for _ in range(100)) + end for end in ("a", "b")]
+    assert len({head(f"{symbol}\nf(x)", symbol) for symbol in symbols}) == 2
+
+
+def test_a_symbol_that_names_files_says_nothing_of_their_folder() -> None:
+    assert head("exp/a.py exp/b.py\nx", "exp/a.py exp/b.py", "exp/a.py") == head("a.py b.py\nx", "a.py b.py", "a.py")
 
 
 def names(found: list[Finding], symbol: str = "") -> list[str]:

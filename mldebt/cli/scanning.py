@@ -9,8 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mldebt.baseline import Baseline, within
+from mldebt.cli.baselines import tidied, wanted
 from mldebt.cli.main import FINDINGS, OK, TROUBLE
-from mldebt.cli.rendering import rendered
+from mldebt.cli.outputs import Output, outputs
+from mldebt.cli.rendering import prepared, rendered
 from mldebt.cli.session import Session, opened
 from mldebt.cli.showing import show_files, show_profile, show_settings
 from mldebt.cli.terminal import emit, say, write
@@ -19,6 +22,9 @@ from mldebt.errors import UnreadableError, UsageError
 from mldebt.finding import Severity
 from mldebt.fixes import diff
 from mldebt.pipeline import Outcome
+from mldebt.report.result import Report
+from mldebt.settings.formats import FORMATS
+from mldebt.sources.commits import base_commit
 from mldebt.sources.decoding import decode
 
 STDIN = Path("-")
@@ -36,6 +42,8 @@ def scan(paths: tuple[Path, ...], given: Mapping[str, Any]) -> int:
     """
     if given["fix"] and given["diff"]:
         raise UsageError("--fix and --diff exclude each other: --diff shows what --fix would do")
+    if given["fix"] and given["staged"]:
+        raise UsageError("--fix changes files and --staged looks at the index; fix first, then stage")
     if STDIN in paths:
         return _scan_stdin(paths, given)
     session = opened(paths, given)
@@ -45,22 +53,43 @@ def scan(paths: tuple[Path, ...], given: Mapping[str, Any]) -> int:
     if given["show_files"]:
         emit(show_files(session))
         return OK
-    return _finished(session, session.scan(_request(session, given)), given)
+    known = wanted(session, given)
+    compare = given["staged"] or given["diff_base"] is not None
+    outcome = session.scan(
+        _request(
+            session,
+            given,
+            baseline=known.baseline if known else None,
+            base=base_commit(session.root, given["diff_base"]) if compare else None,
+            staged=given["staged"],
+        )
+    )
+    told = tidied(known, outcome, given) if known else ""
+    if told and not session.quiet:
+        say(f"note: {told}")
+    return _finished(session, outcome, given, outcome.instead)
 
 
-def _request(session: Session, given: Mapping[str, Any], stdin: tuple[str, bytes] | None = None) -> Request:
+def _request(session: Session, given: Mapping[str, Any], **more: Any) -> Request:
     return session.request(
-        stdin=stdin,
-        mend=session.config.output_format != "concise",
+        mend=any(FORMATS[output.format].mends for output in _outputs(session, given)),
         fix=given["fix"] or given["diff"],
         unsafe=given["unsafe_fixes"],
         profile=given["profile"],
+        force_exclude=given["force_exclude"],
+        **more,
     )
+
+
+def _outputs(session: Session, given: Mapping[str, Any]) -> tuple[Output, ...]:
+    return outputs(given["output"], session.config.output_format)
 
 
 def _scan_stdin(paths: tuple[Path, ...], given: Mapping[str, Any]) -> int:
     if len(paths) > 1:
         raise UsageError("- stands alone: there is one standard input")
+    if given["diff_base"] is not None or given["staged"]:
+        raise UsageError("- is one text without a history; --diff-base and --staged look at files")
     if given["fix"]:
         raise UsageError("--fix cannot write to standard input; --diff shows what it would do")
     named = Path.cwd() / (given["stdin_filename"] or "stdin.py")
@@ -70,49 +99,77 @@ def _scan_stdin(paths: tuple[Path, ...], given: Mapping[str, Any]) -> int:
     path = real.relative_to(session.root).as_posix() if real.is_relative_to(session.root) else real.name
     content = sys.stdin.buffer.read()
     session = replace(session, paths=(session.root / path,))
-    return _finished(session, session.scan(_request(session, given, (path, content))), given)
+    known = wanted(session, given)
+    # Only what stands in this file: its debt elsewhere is not looked at, so it would vouch for new debt here.
+    here = Baseline(within(known.baseline.entries, {path}), known.label) if known else None
+    outcome = session.scan(_request(session, given, stdin=(path, content), baseline=here))
+    return _finished(session, outcome, given, {path: content})
 
 
-def _finished(session: Session, outcome: Outcome, given: Mapping[str, Any]) -> int:
+def _finished(session: Session, outcome: Outcome, given: Mapping[str, Any], overlay: Mapping[str, bytes]) -> int:
     """Write what was fixed, show what is left, and say how it went."""
-    report, output = outcome.report, given["output"]
+    report = outcome.report
     changed = {path: (before, after) for path, (before, after) in outcome.changes.items() if before != after}
     if given["fix"]:
         for path, (before, after) in sorted(changed.items()):
             _replace(session.root, path, before, after)
         if changed and not session.quiet:
             say(f"fixed {len(changed)} file{'s' if len(changed) > 1 else ''}: {', '.join(sorted(changed))}")
-    text = rendered(report, session, counts=given["statistics"], to_file=output is not None)
-    if output is not None:
-        write(output, text.encode("utf-8", "surrogateescape"))
     if given["diff"]:
         emit(diff({path: pair[0] for path, pair in changed.items()}, {path: pair[1] for path, pair in changed.items()}))
-    if output is None and given["diff"]:
-        say(text.rstrip("\n"))
-    elif output is None:
-        emit(text)
+    _shown(report, session, given, {**overlay, **{path: after.encode() for path, (_, after) in changed.items()}})
     if given["profile"]:
         say(show_profile(outcome.profile, session.registry))
     if not report.files and not session.quiet:
         say(f"warning: no Python files under {session.root}")
-    return exit_code(outcome, session, exit_zero=given["exit_zero"], pending=given["diff"] and bool(changed))
+    failed = (given["diff"] and bool(changed)) or _is_under(report, given["fail_under"])
+    return exit_code(outcome, session, exit_zero=given["exit_zero"], failed=failed)
 
 
-def exit_code(outcome: Outcome, session: Session, *, exit_zero: bool = False, pending: bool = False) -> int:
+def _is_under(report: Report, least: float | None) -> bool:
+    """Whether the score is too low, as it is printed; said on standard error.
+
+    Raises:
+        UsageError: There is no score of a part of a repository.
+    """
+    if least is None or report.score_reason == "no-python":
+        return False
+    if report.score is None:
+        raise UsageError("--fail-under needs the score, and there is none of a part of the repository")
+    if round(report.score.value, 1) >= least:
+        return False
+    say(f"score {report.score.value:.1f} is below --fail-under {least:g}")
+    return True
+
+
+def _shown(report: Report, session: Session, given: Mapping[str, Any], overlay: Mapping[str, bytes]) -> None:
+    """The report in every format, each where it belongs."""
+    for output in _outputs(session, given):
+        ready = prepared(report, session, output.format, overlay)
+        text = rendered(ready, session, output.format, counts=given["statistics"], to_file=output.path is not None)
+        if output.path is not None:
+            write(output.path, text.encode("utf-8", "surrogateescape"))
+        elif given["diff"]:
+            say(text.rstrip("\n"))
+        else:
+            emit(text)
+
+
+def exit_code(outcome: Outcome, session: Session, *, exit_zero: bool = False, failed: bool = False) -> int:
     """The code of DESIGN 5: 2 when a rule crashed, 1 when something counts, else 0.
 
     Args:
         outcome: What the scan came to.
         session: Says from which severity on a finding counts; an unreadable file is minor.
         exit_zero: 1 becomes 0.
-        pending: There are fixes that were shown and not applied.
+        failed: There are fixes that were shown and not applied, or the score is too low.
     """
     if outcome.crashed:
         return TROUBLE
     worst = max((finding.severity for finding in outcome.report.findings), default=None)
     unreadable = any(error.code == "MLD001" for error in outcome.report.errors)
     least = session.config.fail_on
-    found = pending or (worst is not None and worst >= least) or (unreadable and least <= Severity.MINOR)
+    found = failed or (worst is not None and worst >= least) or (unreadable and least <= Severity.MINOR)
     return FINDINGS if found and not exit_zero else OK
 
 

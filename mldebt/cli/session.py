@@ -96,7 +96,7 @@ def opened(paths: Sequence[Path], given: Mapping[str, Any]) -> Session:
     root = find_root(paths, given.get("root"), cwd)
     settings = settings_of(root, given)
     registry = registry_of(settings)
-    config = configure(settings, registry.rules, _line(given), registry.tables)
+    config = _for_a_hook(configure(settings, registry.rules, _line(given), registry.tables))
     cache_dir = config.cache_dir or platformdirs.user_cache_path("mldebt", appauthor=False)
     return Session(
         root,
@@ -109,6 +109,13 @@ def opened(paths: Sequence[Path], given: Mapping[str, Any]) -> Session:
         given.get("quiet", False),
         given.get("verbose", 0),
     )
+
+
+def _for_a_hook(config: Config) -> Config:
+    """What pre-commit shows of a hook is short, unless somebody said how it should look."""
+    if "output-format" in config.origins or not os.environ.get("PRE_COMMIT") or sys.stdout.isatty():
+        return config
+    return replace(config, output_format="concise")
 
 
 def _line(given: Mapping[str, Any]) -> CommandLine:

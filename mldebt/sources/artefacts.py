@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 Scalar = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(Struct, frozen=True):
     """A declared requirement. ``name`` is normalised (PEP 503); ``specifier`` is as written, ``""`` when unpinned."""
 
     name: str
@@ -18,8 +17,7 @@ class Dependency:
     group: str = ""  # extra or dependency group; "" for run-time
 
 
-@dataclass(frozen=True, slots=True)
-class EntryPoint:
+class EntryPoint(Struct, frozen=True):
     """A declared entry point.
 
     ``group`` is ``console_scripts``, ``gui_scripts`` or a plug-in group, with ``target`` as ``pkg.mod:obj``; or
@@ -33,8 +31,7 @@ class EntryPoint:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """One simple command as somebody would run it.
 
     ``words`` are shell words after continuation lines are joined and comments dropped; variables stay as ``$X``
@@ -52,8 +49,22 @@ class Command:
     sure: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Recipe(Struct, frozen=True):
+    """A rule of a Makefile or Snakefile (``kind`` make, snakemake): what is made of what.
+
+    Paths are relative to ``directory``, as written but for variables with one value; unknown parts are ``*``.
+    """
+
+    name: str
+    outputs: tuple[str, ...]
+    inputs: tuple[str, ...]
+    path: str
+    line: int
+    kind: str
+    directory: str = ""
+
+
+class Leaf(Struct, frozen=True):
     """One scalar of a YAML, JSON, TOML or INI file: ``keys`` from the top, list indexes as decimal strings.
 
     Leaves reached through a YAML alias or ``<<`` stand once for each place, on the line where they are written.
@@ -65,8 +76,7 @@ class Leaf:
     tag: str = ""  # a YAML tag that is not of the core schema, as written: ``!function``; nothing is constructed
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigFile:
+class ConfigFile(Struct, frozen=True):
     """A parsed configuration file. ``problem`` says why it could not be read to the end (line, message)."""
 
     path: str
@@ -75,8 +85,7 @@ class ConfigFile:
     problem: tuple[int, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(Struct, frozen=True):
     """What the repository says about itself outside its Python sources."""
 
     name: str | None = None
@@ -86,8 +95,10 @@ class Repository:
     dependencies: tuple[Dependency, ...] = ()
     entry_points: tuple[EntryPoint, ...] = ()
     commands: tuple[Command, ...] = ()
+    recipes: tuple[Recipe, ...] = ()
     configs: tuple[ConfigFile, ...] = ()
     lock_files: tuple[str, ...] = ()
+    locked: tuple[Dependency, ...] = ()  # what lock files of Python environments pin
     documents: tuple[str, ...] = ()  # README and other Markdown or reStructuredText files
     problems: tuple[tuple[str, int, str], ...] = ()  # (path, line, message): artefacts that are broken
     skipped: tuple[tuple[str, int, str], ...] = ()  # the same for what is no defect: too large, a template

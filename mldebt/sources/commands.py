@@ -42,19 +42,24 @@ def make_commands(text: str, path: str, layout: Layout, read: Read = _nothing) -
 
     ``read`` gives the text of another file of the repository: included ones say what variables are.
     """
-    lines = list(_logical_lines(text))
-    values = _make_variables(_with_included(lines, path.rpartition("/")[0], read))
+    lines = list(make_lines(text))
+    values = make_values(lines, path, read)
     place = Place(path.rpartition("/")[0], told=not path.endswith(".mk"))
     found: list[Command] = []
     budget = _MAX_EXPANDED
     for number, line in lines:
         if not line.startswith("\t"):
             continue
-        expanded = _expand(line, values) if budget > 0 else line
+        expanded = with_values(line, values) if budget > 0 else line
         budget -= len(expanded) - len(line)
         recipe = _RECIPE_PREFIX.sub("", expanded.lstrip("\t "), count=1)
         found.extend(Shell(path, "make", layout, place).run(read_script(recipe, number)))
     return settle(found, path, layout)
+
+
+def make_values(lines: Sequence[tuple[int, str]], path: str, read: Read = _nothing) -> dict[str, str]:
+    """The variables of a Makefile and what it includes that have exactly one simple assignment."""
+    return _make_variables(_with_included(lines, path.rpartition("/")[0], read))
 
 
 def just_commands(text: str, path: str, layout: Layout) -> list[Command]:
@@ -63,7 +68,7 @@ def just_commands(text: str, path: str, layout: Layout) -> list[Command]:
     place = Place(path.rpartition("/")[0])
     found: list[Command] = []
     in_recipe = False
-    for number, line in _logical_lines(text):
+    for number, line in make_lines(text):
         if not line.strip():
             continue
         if not line[0].isspace():
@@ -83,7 +88,7 @@ def _value_of(values: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
     return lambda match: values.get(match[1], match[0])
 
 
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+def make_lines(text: str) -> Iterator[tuple[int, str]]:
     """The lines with continuation lines joined, each with the number of its first; the line ends stay inside."""
     parts: list[str] = []
     first = 1
@@ -113,7 +118,7 @@ def _with_included(lines: Sequence[tuple[int, str]], directory: str, read: Read)
                 seen.add(target)
                 text = read(target)
                 if text is not None:
-                    pending.append([line for _, line in _logical_lines(text)])
+                    pending.append([line for _, line in make_lines(text)])
 
 
 def _make_variables(lines: Iterator[str]) -> dict[str, str]:
@@ -132,12 +137,12 @@ def _make_variables(lines: Iterator[str]) -> dict[str, str]:
         values[name] = re.sub(r"\s+#.*", "", value).strip()
     known = {name: value for name, value in values.items() if name not in several and len(value) <= _MAX_VALUE}
     for _ in range(_MAX_CHAIN):
-        longer = {name: _expand(value, known, keep="$$") for name, value in known.items() if "$" in value}
+        longer = {name: with_values(value, known, keep="$$") for name, value in known.items() if "$" in value}
         known.update((name, value) for name, value in longer.items() if len(value) <= _MAX_VALUE)
     return known
 
 
-def _expand(text: str, values: Mapping[str, str], keep: str = "$") -> str:
+def with_values(text: str, values: Mapping[str, str], keep: str = "$") -> str:
     """Put in known variables; ``$$`` becomes the shell's ``$``, unknown references and functions stay."""
     if text.count("$") > _MAX_REFERENCES:
         return text

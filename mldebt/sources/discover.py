@@ -6,8 +6,9 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from mldebt.errors import UsageError
 from mldebt.sources.git import Git
@@ -25,8 +26,7 @@ _SCRIPT_CAP = 1 * _MIB
 _DATA_SUFFIXES = (".json", ".jsonc", ".yml", ".yaml")
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(Struct, frozen=True):
     """A Python file, notebook or script. ``path`` is posix, relative to the root; ``size`` is in bytes.
 
     ``role`` is told from the path; ``roles.role`` tells more once the bytes are read. Only "project" counts as debt
@@ -38,8 +38,7 @@ class SourceFile:
     role: Role
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """What is there to read below a root; all sorted by path.
 
     ``artefacts`` are small text files that may say how the project is built, configured and run. ``every`` is all
@@ -104,19 +103,34 @@ def discover(
         ConfigurationError: A glob is malformed.
     """
     top = Path(os.path.realpath(root))
-    excludes = Excludes.of(exclude, extend_exclude)
     # git lists nothing for a root that the repository around it ignores, yet the root was asked for
-    listed = (Git(top).ls_files() if use_git else None) or walk(top, excludes)
-    paths = {path for path in listed if not excludes.match(path)}
-    environments = _environments(paths)
+    listed = (Git(top).ls_files() if use_git else None) or walk(top, Excludes.of(exclude, extend_exclude))
+    paths = allowed(listed, exclude, extend_exclude)
     sieve = _Sieve(top, vendored_directories(paths))
-    for path in sorted({path for path in paths if not path.startswith(environments)}.union(named)):
+    for path in sorted(paths.union(named)):
         sieve.take(path)
     return Listing(tuple(sieve.python), tuple(sieve.artefacts), tuple(sieve.every), tuple(sieve.skipped))
 
 
-@dataclass(slots=True)
-class _Sieve:
+def allowed(paths: Iterable[str], exclude: Sequence[str], extend_exclude: Sequence[str]) -> set[str]:
+    """The paths that neither an exclude nor a virtual environment leaves out.
+
+    Raises:
+        ConfigurationError: A glob is malformed.
+    """
+    excludes = Excludes.of(exclude, extend_exclude)
+    kept = {path for path in paths if not excludes.match(path)}
+    environments = _environments(kept)
+    return {path for path in kept if not path.startswith(environments)} if environments else kept
+
+
+def cap_of(path: str) -> int:
+    """The bytes above which a file is not read, as far as its name tells."""
+    what = kind(path)
+    return _SCRIPT_CAP if what == "other" else _cap(path, what)
+
+
+class _Sieve(Struct):
     """Sorts listed paths, looking at each with ``lstat`` and never through a link."""
 
     top: Path

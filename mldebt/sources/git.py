@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+
+from msgspec import Struct
 
 # A plain `git ls-files` runs the program in the repository's own core.fsmonitor. `log.showSignature` would run
 # gpg.program, and a missing object of a partial clone would be fetched by whatever remote.*.uploadpack names.
@@ -26,8 +27,15 @@ _SAFE = (
 _SECONDS = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Git:
+class Answer(Struct, frozen=True):
+    """What git said: ``code`` is its exit code, ``trouble`` its first line about what went wrong."""
+
+    code: int
+    out: bytes
+    trouble: str = ""
+
+
+class Git(Struct, frozen=True):
     """Read-only questions to git, asked in ``root``; None when git is absent, fails or takes too long."""
 
     root: Path
@@ -50,7 +58,14 @@ class Git:
                 return _iso(line)
         return None
 
-    def _run(self, *arguments: str) -> bytes | None:
+    def ask(self, *arguments: str, given: bytes = b"", index: str = "") -> Answer | None:
+        """Run plumbing and return what it said, failures included; None when there is no git or it takes too long.
+
+        Args:
+            arguments: The subcommand and its arguments. What comes from outside stands behind ``--end-of-options``.
+            given: Its standard input.
+            index: Another index file than the repository's.
+        """
         path = _absolute_path(self.root)
         program = shutil.which("git", path=path)
         if program is None:
@@ -59,15 +74,20 @@ class Git:
             done = subprocess.run(
                 [program, *_SAFE, *arguments],
                 cwd=self.root,
-                env=_environment(path),
-                stdin=subprocess.DEVNULL,
+                env=_environment(path) | ({"GIT_INDEX_FILE": index} if index else {}),
+                input=given,
                 capture_output=True,
                 timeout=_SECONDS,
                 check=False,
             )
-        except (OSError, subprocess.SubprocessError):
+        except (OSError, ValueError, subprocess.SubprocessError):  # ValueError: a NUL in an argument
             return None
-        return done.stdout if done.returncode == 0 else None
+        said = done.stderr.decode("utf-8", "replace").strip().split("\n")[0]
+        return Answer(done.returncode, done.stdout, said.removeprefix("fatal: "))
+
+    def _run(self, *arguments: str) -> bytes | None:
+        answer = self.ask(*arguments)
+        return answer.out if answer is not None and answer.code == 0 else None
 
 
 def _absolute_path(root: Path) -> str:

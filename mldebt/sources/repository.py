@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from mldebt.sources.artefacts import (
     Command,
@@ -15,6 +16,7 @@ from mldebt.sources.artefacts import (
     Dependency,
     EntryPoint,
     Leaf,
+    Recipe,
     Repository,
     Scalar,
 )
@@ -23,11 +25,13 @@ from mldebt.sources.configs import FORMATS, assignments, read_config, read_toml,
 from mldebt.sources.containers import docker_commands
 from mldebt.sources.documents import document_commands
 from mldebt.sources.launchers import Invocation, python_invocation
+from mldebt.sources.locks import locked, may_pin
 from mldebt.sources.manifests import Manifest, normal_name, read_environment, read_requirements, read_setup_cfg
 from mldebt.sources.packages import declared_packages
 from mldebt.sources.pipelines import pipeline_commands, pipeline_kind, tox_commands
 from mldebt.sources.places import Layout
 from mldebt.sources.pyproject import read_pipfile, read_pyproject
+from mldebt.sources.recipes import make_recipes, snake_recipes
 from mldebt.sources.setup_script import read_setup
 from mldebt.sources.yaml_leaves import Reading
 
@@ -45,6 +49,7 @@ __all__ = [
 ]
 
 MAX_BYTES = 1 << 20
+MAX_LOCK_BYTES = 1 << 23  # a larger one is not read in part: it would pin half of an environment
 MAX_SMALL_BYTES = 1 << 18  # of JSON, INI and setup.py: a larger one is data
 MAX_SHELL_CHARACTERS = 1 << 18
 
@@ -66,10 +71,13 @@ _DOCUMENT_SUFFIXES = (".md", ".markdown", ".rst")
 _MAKEFILES = frozenset({"makefile", "gnumakefile"})
 _SHELL_SHEBANG = re.compile(r"#!.*\b(?:ba|da|k|z)?sh\b")
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_Placed = TypeVar("_Placed", Command, Dependency, EntryPoint)
+Read = Callable[[str, int], bytes]
+_Placed = TypeVar("_Placed", Command, Dependency, EntryPoint, Recipe)
 
 
-def read_repository(root: Path, artefacts: Sequence[str], every: Collection[str] = ()) -> Repository:
+def read_repository(
+    root: Path, artefacts: Sequence[str], every: Collection[str] = (), read: Read | None = None
+) -> Repository:
     """Read the artefacts below ``root``; none of them is run.
 
     No other file is opened but ``setup.py`` and what a Makefile or dvc.yaml reads: included files and parameters.
@@ -79,11 +87,12 @@ def read_repository(root: Path, artefacts: Sequence[str], every: Collection[str]
         artefacts: Paths relative to the root with ``/``, as discovery chose them.
         every: All files of the repository, ``artefacts`` included. They say which directories and scripts exist, so
             without them a command's directory is often not sure, and packages are not found.
+        read: Reads the first bytes of a path; None: from disk.
     """
     known = {*every, *artefacts}
     manifests = [path for path in known if path == "setup.py" or path.endswith("/setup.py")]
     paths = {*artefacts, *manifests}
-    collector = _Collector(root, Layout.of(known, ()))
+    collector = _Collector(root, Layout.of(known, ()), read or _on_disk(root))
     for path in sorted(paths & _MANIFESTS):
         collector.take(path)
     collector.name_layout()  # before the first `cd` into a clone of the project is met
@@ -92,14 +101,24 @@ def read_repository(root: Path, artefacts: Sequence[str], every: Collection[str]
     return collector.repository(frozenset(every))
 
 
-@dataclass(slots=True)
-class _Collector:
+def _on_disk(root: Path) -> Read:
+    def read(path: str, limit: int) -> bytes:
+        with (root / path).open("rb") as file:
+            return file.read(limit)
+
+    return read
+
+
+class _Collector(Struct):
     root: Path
     layout: Layout
+    read: Read
     manifests: list[Manifest] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
+    recipes: list[Recipe] = field(default_factory=list)
     configs: list[ConfigFile] = field(default_factory=list)
     locks: list[str] = field(default_factory=list)
+    locked: list[Dependency] = field(default_factory=list)
     documents: list[str] = field(default_factory=list)
     problems: list[tuple[str, int, str]] = field(default_factory=list)
     skipped: list[tuple[str, int, str]] = field(default_factory=list)
@@ -117,6 +136,7 @@ class _Collector:
         name = path.rpartition("/")[2].lower()
         if name in _LOCKS or name.endswith(".lock"):
             self.locks.append(path)
+            self.locked.extend(locked(self._text(path, MAX_LOCK_BYTES) or "", path) if may_pin(name) else ())
             return
         if name.endswith(_DOCUMENT_SUFFIXES):
             self.documents.append(path)
@@ -140,8 +160,7 @@ class _Collector:
     def _text(self, path: str, limit: int) -> str | None:
         """The file's text, ``None`` with a note when it cannot be read or is too large."""
         try:
-            with (self.root / path).open("rb") as file:
-                data = file.read(limit + 1)
+            data = self.read(path, limit + 1)
         except OSError as error:
             self.problems.append((path, 1, error.strerror or str(error)))
             return None
@@ -171,6 +190,9 @@ class _Collector:
             self.commands.extend(document_commands(text, path, self.layout))
         elif name in _MAKEFILES or name.endswith(".mk"):
             self.commands.extend(make_commands(text, path, self.layout, self._other))
+            self.recipes.extend(make_recipes(text, path, self._other))
+        elif name == "snakefile" or name.endswith(".smk"):
+            self.recipes.extend(snake_recipes(text, path))
         elif name in {"justfile", ".justfile"}:
             self.commands.extend(just_commands(text, path, self.layout))
         elif _DOCKERFILE.match(name):
@@ -221,8 +243,10 @@ class _Collector:
             dependencies=_sorted(item for manifest in self.manifests for item in manifest.dependencies),
             entry_points=_sorted(item for manifest in self.manifests for item in manifest.entry_points),
             commands=_sorted(self.commands),
+            recipes=_sorted(self.recipes),
             configs=tuple(sorted(self.configs, key=lambda config: config.path)),
             lock_files=tuple(sorted(self.locks)),
+            locked=_sorted(self.locked),
             documents=tuple(sorted(self.documents)),
             problems=tuple(sorted(set(self.problems))),
             skipped=tuple(sorted(set(self.skipped))),

@@ -6,7 +6,7 @@ from mldebt.sources import cells, notebook
 from mldebt.sources.decoding import codepoint_column, decode, lines
 from mldebt.sources.source import CodeCell, Magic, Source
 
-__all__ = ["CodeCell", "Magic", "Source", "codepoint_column", "decode", "lines", "read_source"]
+__all__ = ["CodeCell", "Magic", "Source", "codepoint_column", "decode", "lines", "read_source", "source_of"]
 
 
 def read_source(path: str, data: bytes) -> Source:
@@ -21,6 +21,10 @@ def read_source(path: str, data: bytes) -> Source:
     """
     if path.lower().endswith(".ipynb"):
         return notebook.read(path, data)
-    text, encoding = decode(data)
+    return source_of(path, *decode(data))
+
+
+def source_of(path: str, text: str, encoding: str = "utf-8") -> Source:
+    """Read a Python file, a Databricks or percent-format source, from text that somebody has decoded already."""
     found = cells.read(text)
     return Source(path, text, encoding, found.cells, found.magics)
