@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from mldebt.cli.completing import rules
 from mldebt.settings.declaration import LEVELS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -82,10 +83,25 @@ selection_options: Callable[[F], F] = applied(
         multiple=True,
         callback=selectors,
         metavar="RULES",
+        shell_complete=rules,
         help="Run these: codes, prefixes (MLD4), names, families or ALL.",
     ),
-    _choosing("--ignore", multiple=True, callback=selectors, metavar="RULES", help="Leave these out."),
-    _choosing("--extend-select", multiple=True, callback=selectors, metavar="RULES", help="Run these too."),
+    _choosing(
+        "--ignore",
+        multiple=True,
+        callback=selectors,
+        metavar="RULES",
+        shell_complete=rules,
+        help="Leave these out.",
+    ),
+    _choosing(
+        "--extend-select",
+        multiple=True,
+        callback=selectors,
+        metavar="RULES",
+        shell_complete=rules,
+        help="Run these too.",
+    ),
     _choosing("--preview/--no-preview", default=None, help="Run rules that are still on trial too."),
     _choosing("--severity", type=level, help="Show this and worse; info shows all.  [default: minor]"),
     _choosing("--confidence", type=click.Choice(("medium", "high")), help="Show this and surer.  [default: medium]"),

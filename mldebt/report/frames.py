@@ -90,7 +90,7 @@ class Frame:
 
     def place(self) -> Text:
         finding, gutter = self.finding, self.gutter
-        scope = f" in {printable(finding.scope)}" if finding.scope else ""
+        scope = self.report.in_file(finding.place) + (f" in {printable(finding.scope)}" if finding.scope else "")
         place = Text.assemble(
             " " * gutter, ("--> ", "blue"), printable(self.report.where(finding.place)), (scope, "dim")
         )

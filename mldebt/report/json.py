@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mldebt.finding import Cell, Finding, Fix, Related, Waived
-from mldebt.report.result import Report, reading_order
+from mldebt.report.result import Before, Report, reading_order
 
 SCHEMA = "mldebt-report/1"
 
@@ -31,8 +31,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "tool": {"name": "mldebt", "version": report.version},
         "root": report.root,
-        "findings": [_finding(finding, report) for finding in report.ordered],
-        "suppressed": [_suppressed(one, report) for one in _by_finding(report.waived)],
+        "findings": [finding_values(finding, report) for finding in report.ordered],
+        "suppressed": suppressed_values(report),
         "score": report.score.as_json() if report.score else None,
         "score_reason": report.score_reason,
         "practices": [
@@ -54,23 +54,39 @@ def as_json(report: Report) -> dict[str, Any]:
             "options_owned": round(coverage.options_owned, 4),
         },
         "files": report.files,
-        "errors": [
-            {"code": error.code, "path": error.path, "line": error.line, "message": error.message}
-            for error in sorted(report.errors, key=lambda error: (error.path, error.line, error.code, error.message))
-        ],
-    }
+        "errors": error_values(report),
+    } | _before(report.before)
 
 
-def _by_finding(waived: Iterable[Waived]) -> list[Waived]:
-    return sorted(waived, key=lambda one: reading_order(one.finding))
+def _before(before: Before | None) -> dict[str, Any]:
+    """What the report is compared with, only where it is compared."""
+    if before is None:
+        return {}
+    score = before.score.as_json() if before.score else None
+    return {"before": {"ref": before.name, "commit": before.commit, "score": score}}
+
+
+def suppressed_values(report: Report) -> list[dict[str, Any]]:
+    """Waived and baselined findings, each with what silences it."""
+    waived = sorted(report.waived, key=lambda one: reading_order(one.finding))
+    return [_suppressed(one, report) for one in waived]
+
+
+def error_values(report: Report) -> list[dict[str, Any]]:
+    """What could not be read, and rules that crashed."""
+    return [
+        {"code": error.code, "path": error.path, "line": error.line, "message": error.message}
+        for error in sorted(report.errors, key=lambda error: (error.path, error.line, error.code, error.message))
+    ]
 
 
 def _suppressed(one: Waived, report: Report) -> dict[str, Any]:
     suppression = {"kind": one.kind, "reason": one.reason, "line": one.line}
-    return {**_finding(one.finding, report), "suppression": suppression}
+    return {**finding_values(one.finding, report), "suppression": suppression}
 
 
-def _finding(finding: Finding, report: Report) -> dict[str, Any]:
+def finding_values(finding: Finding, report: Report) -> dict[str, Any]:
+    """A finding as the contract has it (DESIGN 5)."""
     path, span = finding.place.path, finding.place.span
     return {
         "code": finding.code,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from mldebt.finding import Cell, Finding, Place, ScanError, Span, Waived
+from mldebt.finding import Cell, Confidence, Finding, Place, ScanError, Severity, Span, Waived
 from mldebt.score import Coverage, Score, ScoreReason
 from mldebt.sources.text import CodeCell, Source
 
@@ -47,6 +47,30 @@ class NotebookLines:
 
 
 @dataclass(frozen=True, slots=True)
+class Sheet:
+    """What a rule says about itself, for formats that carry rules beside findings; ``page`` is Markdown."""
+
+    code: str
+    name: str
+    family: str
+    summary: str
+    page: str
+    severity: Severity
+    confidence: Confidence
+    minutes: int
+    preview: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the scan is compared with: how the user calls it, its commit, and its score over the same families."""
+
+    name: str
+    commit: str
+    score: Score | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The outcome of a scan, ready to be shown.
 
@@ -60,6 +84,11 @@ class Report:
         snippets: Source lines by (path, line of text) to quote; a line that is not there is not quoted.
         notebooks: Line maps of the notebooks among the paths.
         previous_lines: Live lines of the scan this one is compared with, if there is one.
+        before: What this scan is compared with; findings are new ones only then.
+        compared: A baseline or an older revision was compared with, so that open findings are new ones.
+        sheets: The rules that ran, by code; for formats that carry them.
+        contents: The files findings are in, as they are on disk; for formats that count in other units or hash lines.
+        prefix: From the top of the git checkout to the root, with a slash at the end; for formats read from there.
     """
 
     root: str
@@ -75,6 +104,11 @@ class Report:
     snippets: Mapping[tuple[str, int], str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     notebooks: Mapping[str, NotebookLines] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     previous_lines: int | None = None
+    before: Before | None = None
+    compared: bool = False
+    sheets: Mapping[str, Sheet] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    contents: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    prefix: str = ""
 
     @property
     def ordered(self) -> list[Finding]:
@@ -92,6 +126,10 @@ class Report:
         cell = lines.cell(place.span.line) if lines else None
         line = f"cell {cell.index}:{cell.line}" if cell else str(place.span.line)
         return f"{place.path}:{line}:{place.span.column}" if column else f"{place.path}:{line}"
+
+    def in_file(self, place: Place) -> str:
+        """`` (line 13)``: where a notebook's place is in the .ipynb itself, and nothing for other files."""
+        return f" (line {self.physical(place.path, place.span.line)})" if place.path in self.notebooks else ""
 
     def quoted(self, path: str, span: Span, most: int) -> list[tuple[int, str]]:
         """Up to ``most`` source lines of a span with their numbers, those within the cell for a notebook."""

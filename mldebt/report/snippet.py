@@ -17,6 +17,12 @@ def printable(text: str) -> str:
     return _CONTROL.sub(_picture, text).replace("\t", TAB)
 
 
+def harmless(line: str) -> str:
+    """A line that starts with a file's name, fit for a CI log: no name makes it a command of the CI service."""
+    shown = printable(line)
+    return f"./{shown}" if shown.startswith(("::", "##")) else shown
+
+
 def _picture(match: re.Match[str]) -> str:
     code = ord(match[0])
     return chr(0x2400 + code) if code < 0x20 else "\ufffd"

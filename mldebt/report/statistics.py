@@ -24,6 +24,10 @@ def _lines(report: Report, width: int) -> Iterator[Text]:
     number, minutes = len(report.findings), sum(finding.minutes for finding in report.findings)
     if number:
         yield Text(f"{number:>6,} finding{'' if number == 1 else 's'}, {duration(minutes)} to pay back", "dim")
+    known = sum(one.kind == "baseline" for one in report.waived)
+    for count, words in ((len(report.waived) - known, "waived"), (known, "known before, and not counted")):
+        if count:
+            yield Text(f"{count:>6,} {words}", "dim")
     if any(finding.fix for finding in report.findings):
         yield Text("        * has a fix", "dim")
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mldebt.finding import Severity
 from mldebt.report.frames import duration, justified, severity_style, wrapped
-from mldebt.report.result import Report
+from mldebt.report.result import Before, Report
 from mldebt.report.snippet import one_line, printable
 from mldebt.score import ENOUGH, FamilyScore, Score
 
@@ -22,7 +22,7 @@ SHOWN_STEPS = 5
 def summary(report: Report, width: int) -> Iterator[Text]:
     """What closes the report, without a line at its end."""
     if report.score:
-        yield from _score(report.score, width)
+        yield from _score(report.score, report.before, width)
     elif report.score_reason == "no-python":
         yield from _labelled("Score", "none: there is no Python here to judge", width)
         return
@@ -59,10 +59,11 @@ def _labelled(label: str, words: str, width: int, style: str = "") -> Iterator[T
         yield Text.assemble((f"{label if index == 0 else '':<{LABEL}}", "bold"), line)
 
 
-def _score(score: Score, width: int) -> Iterator[Text]:
+def _score(score: Score, before: Before | None, width: int) -> Iterator[Text]:
     bound = "≤ " if score.at_most else ""
     head = Text.assemble(
         (f"{'Score':<{LABEL}}", "bold"),
+        (f"{before.score.value:.1f} → " if before and before.score else "", "dim"),
         (f"{bound}{score.value:.1f}", grade_style(score.grade)),
         " of 100   grade ",
         (score.grade, grade_style(score.grade)),
@@ -106,14 +107,19 @@ def _debt(report: Report, width: int) -> Iterator[Text]:
     number = len(report.findings)
     words = [f"{duration(minutes)} to pay back" if minutes else "none"]
     if number:
-        words.append(f"{number:,} finding{'' if number == 1 else 's'} ({', '.join(parts)})")
-    baselined = sum(one.kind == "baseline" for one in report.waived)
-    waived = len(report.waived) - baselined
+        new = "new " if report.before else ""
+        words.append(f"{number:,} {new}finding{'' if number == 1 else 's'} ({', '.join(parts)})")
+    known = [one for one in report.waived if one.kind == "baseline"]
+    # What the baseline holds names its line there; what the older commit has stands in no file.
+    baselined = sum(one.line > 0 for one in known) if report.before else len(known)
+    waived = len(report.waived) - len(known)
     if waived:
         share = waived / (waived + number)
         words.append(f"{waived:,} waived" + (f", {share:.0%} of what was found" if share > 0.2 else ""))
     if baselined:
         words.append(f"{baselined:,} in the baseline")
+    if report.before and len(known) > baselined:
+        words.append(f"{len(known) - baselined:,} not new since {report.before.name}")
     yield from _labelled("Debt", "; ".join(words), width)
     if report.score:
         lines = f"{report.score.live_lines:,} live lines of code in {report.files:,} files"

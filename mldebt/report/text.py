@@ -39,7 +39,9 @@ def _lines(report: Report, width: int) -> Iterator[Text]:
             yield Text()
     elif report.score_reason != "no-python":
         files = f"{report.files:,} file" + ("" if report.files == 1 else "s")
-        yield Text.assemble(("No debt found", "bold green"), f" in {files}. There is nothing to pay back.")
+        known = report.before is not None or any(one.kind == "baseline" for one in report.waived)
+        head, rest = ("No new debt", "") if known else ("No debt found", " There is nothing to pay back.")
+        yield Text.assemble((head, "bold green"), f" in {files}.{rest}")
         yield Text()
     if report.findings:
         yield Text("─" * width, "dim")

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from mldebt.errors import ConfigurationError
+from mldebt.settings.formats import FORMATS, FormatName
 from mldebt.settings.lines import line_of
 from mldebt.settings.selectors import nearest
 
@@ -51,7 +52,7 @@ class Document(msgspec.Struct, rename="kebab", forbid_unknown_fields=True, froze
     experiment_dirs: list[str] | None = None
     jobs: Annotated[int, msgspec.Meta(ge=1)] | Literal["auto"] | None = None
     cache_dir: str | None = None
-    output_format: Literal["text", "concise", "json"] | None = None
+    output_format: FormatName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,6 @@ def explained(
     message = message.replace(" | null", "").replace("`", "").replace("enum value", "value").replace(" field", "")
     bad = re.search(r"Invalid value '(.*)'", message)
     if bad:
-        message += nearest(bad[1], (*LEVELS, "high", "medium", "auto", "text", "concise", "json"))
+        message += nearest(bad[1], (*LEVELS, "high", "medium", "auto", *FORMATS))
     label = ".".join(str(key) for key in keys)
     return declaration.error(f"{label}: {message[0].lower()}{message[1:]}", *keys, value=bad[1] if bad else "")

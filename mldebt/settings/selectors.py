@@ -31,7 +31,7 @@ META = MappingProxyType(
 # A broken file or a broken rule is never hidden by selecting other rules: only naming it in an ignore does that.
 ALWAYS = frozenset({"MLD001", "MLD005"})
 
-_PREFIX = re.compile(r"MLD\d{0,2}")
+_PREFIX = re.compile(r"[A-Z]{1,3}(\d{0,2})")  # rule packs may have letters of their own
 
 
 class RuleClass(Protocol):
@@ -109,12 +109,15 @@ class Vocabulary:
 
     def specificity(self, selector: str) -> int:
         """How narrow a selector is: ``ALL`` 0, ``MLD`` 1, a family or ``MLD4`` 2, ``MLD40`` 3, one rule 4."""
-        upper = selector.upper()
+        upper, lower = selector.upper(), selector.lower().replace("_", "-")
         if upper == ALL:
             return 0
-        if _PREFIX.fullmatch(upper):
-            return len(upper) - 2
-        return 2 if selector.lower().replace("_", "-") in self.families else 4
+        if lower in self.names:
+            return 4
+        if lower in self.families:
+            return 2
+        prefix = _PREFIX.fullmatch(upper)
+        return 1 + len(prefix[1]) if prefix else 4
 
     def one(self, word: str) -> str:
         """The code of the one rule called ``word``, by code or name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +23,7 @@ from mldebt.finding import (
     Waived,
 )
 from mldebt.fingerprint import stamp
-from mldebt.report.result import NotebookLines, PracticeResult, Report
+from mldebt.report.result import NotebookLines, PracticeResult, Report, Sheet
 from mldebt.score import Coverage, score
 from mldebt.sources.text import CodeCell
 from mldebt.weights import Reference
@@ -224,6 +225,30 @@ def report_of(findings: list[Finding], **changes: Any) -> Report:
 @pytest.fixture
 def report() -> Report:
     return report_of(twelve())
+
+
+def contents() -> dict[str, bytes]:
+    """The files of the snippets: each line where it belongs, the others blank."""
+    files: dict[str, dict[int, str]] = {}
+    for (path, line), text in SNIPPETS.items():
+        files.setdefault(path, {})[line] = text
+    written = {path: [rows.get(line, "") for line in range(1, max(rows) + 1)] for path, rows in files.items()}
+    source = json.dumps(written.pop("explore.ipynb")[-1] + "\n")
+    notebook = [*["{}"] * 49, f"    {source},"]
+    return {path: "\n".join([*rows, ""]).encode() for path, rows in {**written, "explore.ipynb": notebook}.items()}
+
+
+@pytest.fixture
+def whole() -> Report:
+    """The report as formats for programs get it: with files, rules and nothing left to guess."""
+    sheets = {
+        code: Sheet(code, name, "randomness", f"What {name} says.", f"# {name}\n\nA page.\n", severity, sure, 5)
+        for code, name, severity, sure in (
+            ("MLD401", "unseeded-entry-path", Severity.MAJOR, Confidence.HIGH),
+            ("MLD505", "double-activation-loss", Severity.CRITICAL, Confidence.MEDIUM),
+        )
+    }
+    return replace(report_of(twelve()), contents=contents(), sheets=sheets)
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ def test_one_line_for_each_error_and_finding(report: Report) -> None:
     ]
 
 
-def test_a_notebook_place_names_the_cell(report: Report) -> None:
-    assert "explore.ipynb:cell 3:2:9: MLD404 [minor] train_test_split draws a new split on every run." in render(report)
+def test_a_notebook_place_names_the_cell_and_the_line_in_the_file(report: Report) -> None:
+    split = "explore.ipynb:cell 3:2:9: MLD404 [minor] train_test_split draws a new split on every run. (line 50)"
+    assert split in render(report).splitlines()
 
 
 def test_nothing_found_is_nothing_printed() -> None:

@@ -91,8 +91,8 @@ Fix first                                                        points    takes
     )
 
 
-def test_a_notebook_finding_counts_lines_in_its_cell(report: Report) -> None:
-    assert "  --> explore.ipynb:cell 3:2:9\n   |\n 2 | split = train_test_split(df)\n" in plain(report)
+def test_a_notebook_finding_counts_lines_in_its_cell_and_names_the_line_in_the_file(report: Report) -> None:
+    assert "  --> explore.ipynb:cell 3:2:9 (line 50)\n   |\n 2 | split = train_test_split(df)\n" in plain(report)
 
 
 def test_a_fix_says_how_it_is_applied(report: Report) -> None:
