@@ -13,18 +13,19 @@ import click
 from rich.console import Console
 from rich.markdown import Markdown
 
+from mldebt.cli.completing import rules
 from mldebt.cli.installed import registered
 from mldebt.cli.main import OK
 from mldebt.cli.options import GroupedCommand, grouped, plugin_options, talk_options
-from mldebt.cli.page import as_json, markdown, meta_markdown
 from mldebt.cli.terminal import emit, wants_color
+from mldebt.page import as_json, markdown, meta_markdown
 from mldebt.settings.selectors import META, Vocabulary
 
 _WIDTH = 100  # a page wider than this reads badly
 
 
 @click.command("rule", cls=GroupedCommand)
-@click.argument("rule", metavar="CODE|NAME")
+@click.argument("rule", metavar="CODE|NAME", shell_complete=rules)
 @grouped("Results")(
     "--output-format", type=click.Choice(("text", "json", "markdown")), default="text", help="How to show it."
 )

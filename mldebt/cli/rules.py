@@ -14,8 +14,8 @@ import click
 from mldebt.cli.installed import registered
 from mldebt.cli.main import OK
 from mldebt.cli.options import GroupedCommand, grouped, plugin_options, talk_options
-from mldebt.cli.page import as_json, mends
 from mldebt.cli.terminal import emit, wants_color
+from mldebt.page import as_json, mends
 from mldebt.rule import AnyRule
 
 _HEAD = ("code", "name", "severity", "confidence", "minutes", "")

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mldebt.cli.completing import rules
 from mldebt.cli.main import FINDINGS, OK, TROUBLE
 from mldebt.cli.options import GroupedCommand, place_options, talk_options
 from mldebt.cli.session import Session, opened
@@ -24,7 +25,7 @@ _NEAREST = 3
 
 @click.command("why", cls=GroupedCommand)
 @click.argument("place", metavar="FILE:LINE")
-@click.argument("rule", metavar="CODE|NAME")
+@click.argument("rule", metavar="CODE|NAME", shell_complete=rules)
 @place_options
 @talk_options
 def command(place: str, rule: str, **given: Any) -> int:
