@@ -1,7 +1,8 @@
-"""Rules held to the examples in their own files. ``tests/rules`` uses it, and so can rule packages of others."""
+"""Rules held to the examples in their own files: what ``mldebt test`` and pytest ask of rules, ours and others'."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from mldebt.registry import Registry
 from mldebt.rule import AnyRule, Bad, Good
 from mldebt.settings.selectors import Vocabulary
 from mldebt.variants import variants
+
+HEADINGS = ("Why it is debt", "How to pay it back", "When to leave it")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,47 @@ def run(
         vocabulary=Vocabulary.of(alone.rules),
     )
     return scan(Request(folder, config=config, use_cache=False, jobs=1, **request), alone)
+
+
+def mistake(case: Case, folder: Path, registry: Registry) -> str:
+    """What a rule gets wrong in an example, which is written to ``folder``; empty when it gets it right."""
+    outcome = run(case.rule, write(case.files, folder), registry, case.example.options)
+    found = [finding for finding in outcome.report.findings if finding.code == case.rule.code]
+    places = sorted(f"{finding.place.path}:{finding.place.span.line}" for finding in found)
+    shown = "".join(f"\n  {f.place.path}:{f.place.span.line}: {f.message}" for f in found)
+    if outcome.report.errors:
+        return "\n  ".join(["the scan reports errors", *(error.message for error in outcome.report.errors)])
+    if isinstance(case.example, Good):
+        return f"nothing to report, yet it reports{shown}" if found else ""
+    if len(found) != case.example.findings:
+        return f"{case.example.findings} to report, but it reports {len(found)}{shown}"
+    if case.example.anchors and not case.variant and places != sorted(case.example.anchors):
+        return f"to be reported at {', '.join(case.example.anchors)}, but it reports{shown}"
+    return ""
+
+
+def unpaid(case: Case, folder: Path, registry: Registry) -> str:
+    """What is wrong with the fix of a bad example, which is written to ``folder``; empty when nothing is."""
+    if isinstance(case.example, Good):
+        return ""
+    fixed = case.example.fixed_files
+    outcome = run(case.rule, write(case.files, folder), registry, case.example.options, fix=True, unsafe=True)
+    after = {**case.files, **{path: text for path, (_, text) in outcome.changes.items()}}
+    if fixed is not None and not case.variant and after != {**case.files, **fixed}:
+        return "to be fixed otherwise" + "".join(f"\n--- {path}, as fixed\n{text}" for path, text in after.items())
+    if outcome.changes and outcome.report.errors:
+        return "\n  ".join(["once fixed, the scan reports errors", *(e.message for e in outcome.report.errors)])
+    if outcome.changes and any(f.code == case.rule.code and f.fix for f in outcome.report.findings):
+        return "fixed, and its fix is offered again"
+    return ""
+
+
+def omissions(rule: type[AnyRule]) -> list[str]:
+    """What a rule's page and examples leave out."""
+    headings = re.findall(r"^## (.+)$", rule.page(), re.MULTILINE)
+    missing = [f'its page has no "{heading}"' for heading in HEADINGS if heading not in headings]
+    kinds = {type(example) for example in rule.examples}
+    return missing + [f"it has no {kind.__name__} example" for kind in (Bad, Good) if kind not in kinds]
 
 
 def _with_options(rule: type[AnyRule], options: Mapping[str, Any] | None) -> type[AnyRule]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +13,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mldebt.config import Request
 from mldebt.configure import CommandLine, configure
@@ -26,6 +29,11 @@ from mldebt.sources.text import Source
 from mldebt.testing import write
 
 Build = Callable[..., Project]
+ROOT = Path(__file__).parents[1]
+
+# How long a busy machine takes says nothing about the code.
+settings.register_profile("mldebt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mldebt")
 
 # A rule of the repository's own, so that these tests stand on no built-in rule: `dice()` is debt, `dice(6)` is not.
 RULE = '''
@@ -155,5 +163,90 @@ def scanned(tmp_path: Path) -> Scanned:
         registry = Registry(rules=tuple(sorted(rules, key=lambda rule: rule.code)))
         config = configure(read_settings(root), registry.rules, CommandLine(severity=Severity.INFO))
         return scan(Request(root, config=config, use_cache=False, jobs=1, **request), registry)
+
+    return call
+
+
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Makes a folder once in a test run, in whichever process needs it first: environments are dear."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def call(name: str, make: Callable[[Path], None]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def copied() -> Callable[[Path], Path]:
+    """Copies the project's sources, without what builds and runs left in them."""
+
+    def call(folder: Path) -> Path:
+        folder.mkdir(exist_ok=True)
+        for name in ("pyproject.toml", "README.md", "LICENSE", "action.yml", ".pre-commit-hooks.yaml"):
+            shutil.copy(ROOT / name, folder)
+        for name in ("mldebt", "rules"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        return folder
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def wheel(made_once: MadeOnce, copied: Callable[[Path], Path]) -> Path:
+    """The wheel of the project as it is, built without the network."""
+
+    def make(folder: Path) -> None:
+        options = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check")
+        pip = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", str(folder / "dist")]
+        subprocess.run([*pip, str(copied(folder / "source"))], check=True, capture_output=True)
+
+    (built,) = (made_once("wheel", make) / "dist").glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def environment(made_once: MadeOnce, wheel: Path) -> Callable[..., Path]:
+    """Makes virtual environments that hold the wheel, what it depends on and ``packages``: as users have them."""
+
+    def call(name: str, *packages: str, python: str = sys.executable) -> Path:
+        def make(folder: Path) -> None:
+            subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True)
+            pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin/python"), "install", "--quiet"]
+            done = subprocess.run([*pip, str(wheel), *packages], check=False, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+
+        return made_once(f"environment-{name}", make)
+
+    return call
+
+
+Git = Callable[..., str]
+
+
+@pytest.fixture
+def git() -> Git:
+    """Runs git in a folder, as nobody in particular and under no configuration of this machine."""
+
+    def call(root: Path, *arguments: str) -> str:
+        names = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(root.parent), "GIT_CONFIG_NOSYSTEM": "1", **names}
+        done = subprocess.run(
+            ["git", "-c", "init.defaultBranch=main", "-c", "protocol.file.allow=always", *arguments],
+            cwd=root, env=environment, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        return done.stdout
 
     return call

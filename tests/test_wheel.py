@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -21,16 +20,6 @@ PIP = ("install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", 
 Run = Callable[..., str]
 
 
-def copied(folder: Path) -> Path:
-    """The project's sources, without what builds and runs left in them."""
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        folder.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, folder)
-    for name in ("mldebt", "rules"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
-
-
 def done(command: list[str], **more: str) -> str:
     """Standard output, from a working directory without Python in it: ``python -c`` would import that first."""
     env = {**os.environ, **more}
@@ -40,21 +29,17 @@ def done(command: list[str], **more: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    source = copied(tmp_path_factory.mktemp("wheel") / "source")
-    out = source.parent / "dist"
-    pip = [sys.executable, "-m", "pip", "wheel", *PIP[1:], "--wheel-dir", str(out), str(source)]
+def target(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder the wheel was put into."""
+    folder = tmp_path_factory.mktemp("wheel") / "target"
+    pip = [sys.executable, "-m", "pip", *PIP, "--target", str(folder), str(wheel)]
     subprocess.run(pip, check=True, capture_output=True)
-    (built,) = out.glob("*.whl")
-    return built
+    return folder
 
 
 @pytest.fixture(scope="module")
-def from_wheel(wheel: Path) -> Run:
+def from_wheel(target: Path) -> Run:
     """``mldebt`` as the wheel brings it; only its dependencies come from where the tests run."""
-    target = wheel.parent / "target"
-    pip = [sys.executable, "-m", "pip", *PIP, "--target", str(target), str(wheel)]
-    subprocess.run(pip, check=True, capture_output=True)
     return lambda *arguments: done([str(target / "bin/mldebt"), *arguments], PYTHONPATH=str(target))
 
 
@@ -80,16 +65,15 @@ def test_the_wheel_is_the_same_mldebt(from_wheel: Run, home: Path) -> None:
     assert len(json.loads(report)["findings"]) >= 3
 
 
-def test_the_wheel_runs_from_where_it_was_put(wheel: Path, from_wheel: Run) -> None:
+def test_the_wheel_runs_from_where_it_was_put(target: Path, from_wheel: Run) -> None:
     assert from_wheel("--version")
     program = "import mldebt, mldebt_rules; print(mldebt.__file__, mldebt_rules.__file__)"
-    target = wheel.parent / "target"
     where = done([sys.executable, "-c", program], PYTHONPATH=str(target)).split()
     assert where == [str(target / name / "__init__.py") for name in ("mldebt", "mldebt_rules")]
 
 
 @pytest.fixture(scope="module")
-def editable(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def editable(tmp_path_factory: pytest.TempPathFactory, copied: Callable[[Path], Path]) -> tuple[Path, Path]:
     """A copy of the sources, and a virtual environment of its own in which that copy is installed editable."""
     folder = tmp_path_factory.mktemp("editable")
     source = copied(folder / "source")

@@ -263,3 +263,30 @@ def test_an_interrupt_is_one_line_and_130(repository: Path) -> None:
         _, errors = process.communicate()
     assert process.returncode == 130
     assert errors.strip() == "interrupted"
+
+
+def test_a_waiver_in_piped_text_is_not_called_unused(repository: Path, run: Run) -> None:
+    """What it silences may need the project, which is not there."""
+    result = run("scan", "-", "--output-format", "concise", stdin="x = 1  # mldebt: ignore[MLD091] elsewhere\n")
+    assert (result.exit_code, result.stdout) == (0, "")
+    (repository / "play.py").write_text("x = 1  # mldebt: ignore[MLD091] elsewhere\n")
+    assert "MLD002" in run("scan", "--output-format", "concise").stdout
+
+
+def test_a_named_file_is_read_though_excluded_unless_forced(repository: Path, run: Run) -> None:
+    (repository / "tools/play.py").write_text("from games import dice\n\ndice()\n")
+    assert [path for _, path, _ in found(run("scan", "tools/play.py", "--output-format", "json"))] == ["tools/play.py"]
+    assert found(run("scan", "tools/play.py", "--output-format", "json", "--force-exclude")) == []
+    both = run("scan", "tools/play.py", "play.py", "--output-format", "json", "--force-exclude")
+    assert [path for _, path, _ in found(both)] == ["play.py"]
+
+
+def test_in_a_hook_of_pre_commit_output_is_concise_unless_said_otherwise(
+    repository: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run("scan").stdout
+    monkeypatch.setenv("PRE_COMMIT", "1")
+    assert run("scan").stdout == "play.py:3:7: MLD091 [major] The dice has no sides.\n"
+    assert run("scan", "--output-format", "text").stdout == whole
+    (repository / "mldebt.toml").write_text((repository / "mldebt.toml").read_text() + 'output-format = "text"\n')
+    assert run("scan").stdout == whole
