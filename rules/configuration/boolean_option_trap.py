@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import libcst as cst
-
+from mldebt import cst
 from mldebt.facts.schema import Ref, Stmt
 from mldebt.finding import Confidence, Fix, Related, Severity
 from mldebt.module import Module
@@ -28,7 +27,7 @@ _SAYS = {
 
 
 @dataclass(frozen=True)
-class BooleanOptionTrap(Rule[cst.Call]):
+class BooleanOptionTrap(Rule["cst.Call"]):
     """An argparse option is converted by something that does not read text: `bool`, `list`, `dict`, `eval`.
 
     Also an option that holds "true" or "false" as a text and is tested for plain truth somewhere.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN
 from mldebt.facts.schema import Assign, Attribute, Augment, Call, Const, Expr, Lambda, Ref, Stmt
@@ -29,8 +30,7 @@ _OWN_TYPES = ("jsonargparse", "lightning", "pytorch_lightning", "simple_parsing"
 _PARSER_NAME = re.compile(r"(?:^|[._])(?:\w*pars\w*|\w*group\w*|ap|sub\w*|arg\w*|p|g)$", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Trap:
+class Trap(Struct, frozen=True, eq=False):
     """One option. ``kind`` is bool, list, dict, eval, tuple, set, frozenset or text; ``tested`` where its truth is."""
 
     declared: Declared

@@ -1,158 +1,25 @@
-"""The call graph read backwards: which calls run a function, and what they give its parameters."""
+"""Callers of functions, as an analysis: ``project.callers`` finds them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mldebt.facts.arguments import UNKNOWN, Unknown
-from mldebt.facts.schema import KEYWORD_ONLY, KWARGS, VARARGS, Attribute, Build, Call, Expr, Ref, Starred
+from mldebt.project.callers import Site, given
 from mldebt.rule import Analysis
 
 if TYPE_CHECKING:
-    from mldebt.module import Module
     from mldebt.project.definitions import Definition
-    from mldebt.project.project import Project
 
-_MOST_SITES = 300  # a method name with more calls than this says nothing about its callers
-_MOST_FILES = 80  # the same, without looking at the calls
-_CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
-_STATIC = frozenset({"staticmethod"})
-# What runs the function it is given: how many parameters it fills itself, and where the others are.
-_RUNNERS = {"spawn": 1, "Process": 0, "Thread": 0, "launch": 0, "start_processes": 1, "notebook_launcher": 0}
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A call that runs a function, and the scope it is evaluated in."""
-
-    module: Module
-    scope: int
-    call: Call
+__all__ = ["Callers", "Site", "given"]
 
 
 class Callers(Analysis):
-    """Finds the calls of a function when asked, by the names it may be called by."""
-
-    def __init__(self, project: Project) -> None:
-        super().__init__(project)
-        self._known: dict[tuple[str, int], tuple[Site, ...] | None] = {}
+    """``project[Callers].of(definition)``."""
 
     def of(self, definition: Definition) -> tuple[Site, ...] | None:
         """The calls known to run a function; None when there are too many of that name to tell."""
-        key = (definition.module.path, definition.index)
-        if key not in self._known:
-            self._known[key] = self._find(definition)
-        return self._known[key]
-
-    def _find(self, definition: Definition) -> tuple[Site, ...] | None:
-        found: list[Site] = []
-        spellings = self.spellings(definition)
-        if sum(len(self._mentioning.get(name, ())) for name in spellings) > _MOST_FILES:
-            return None
-        asked = 0
-        for module, index in self._scopes(spellings):
-            for site in module.call_sites(index):
-                if not _mentions(site.call, spellings):
-                    continue
-                asked += 1
-                if asked > _MOST_SITES:
-                    return None
-                edges = self.project.calls.targets(module, index, site.call)
-                if any(edge.target == definition and edge.confidence != "cha" for edge in edges):
-                    found.append(Site(module, index, site.call))
-        return tuple(found)
-
-    def _scopes(self, spellings: frozenset[str]) -> Iterator[tuple[Module, int]]:
-        """The scopes that read one of these identifiers, in the order of files."""
-        paths = {path for name in spellings for path in self._mentioning.get(name, ())}
-        for path in sorted(paths):
-            module = self.project.modules[path]
-            yield from ((module, index) for index in module.scopes_using(spellings))
-
-    @cached_property
-    def _mentioning(self) -> dict[str, list[str]]:
-        """Files by the identifiers that are both in them and defined somewhere as a function or class."""
-        modules = self.project.modules
-        defined = {scope.name for module in modules.values() for scope in module.facts.scopes}
-        defined |= {one.bound for module in modules.values() for one in module.facts.imports if one.renamed}
-        defined |= {alias.name for module in modules.values() for alias in module.facts.aliases}
-        found: dict[str, list[str]] = {}
-        for path, module in modules.items():
-            for name in defined.intersection(module.facts.mentions):
-                found.setdefault(name, []).append(path)
-        return found
+        return self.project.callers.of(definition)
 
     def spellings(self, definition: Definition) -> frozenset[str]:
         """The identifiers a call of the function may use."""
-        parent = definition.parent
-        names = {definition.name}
-        if parent is not None and parent.is_class and definition.scope.name in _CONSTRUCTORS:
-            names |= {parent.name, *(one.name for one in self.project.subclasses(parent.name))}
-        return self.project.spellings(frozenset(names))
-
-
-def _mentions(call: Call, spellings: frozenset[str]) -> bool:
-    values = (call.function, *call.args, *(keyword.value for keyword in call.keywords))
-    return any(isinstance(one, (Ref, Attribute)) and one.name.rpartition(".")[2] in spellings for one in values)
-
-
-def given(site: Site, definition: Definition, parameter: str, spellings: frozenset[str]) -> Expr | Unknown | None:
-    """What a call gives a parameter of the function it runs: None for its default, UNKNOWN when it cannot be told."""
-    parameters = definition.scope.parameters
-    found = next(((i, one) for i, one in enumerate(parameters) if one.name == parameter), None)
-    if found is None or found[1].kind in (VARARGS, KWARGS):
-        return UNKNOWN
-    position, declared = found
-    call = site.call
-    position -= _bound(call, definition)
-    args: list[Expr] = list(call.args)
-    last = call.function.name.rpartition(".")[2] if isinstance(call.function, (Ref, Attribute)) else ""
-    if last not in spellings and last != definition.scope.name:
-        handed = _handed(call, last)
-        if handed is None:
-            return UNKNOWN
-        skipped, args = handed
-        position -= skipped
-    else:
-        for keyword in call.keywords:
-            if keyword.name == parameter:
-                return keyword.value
-    if declared.kind != KEYWORD_ONLY and position >= 0:
-        for index, arg in enumerate(args[: position + 1]):
-            if isinstance(arg, Starred):
-                return UNKNOWN
-            if index == position:
-                return arg
-    return UNKNOWN if any(keyword.name is None for keyword in call.keywords) else None
-
-
-def _bound(call: Call, definition: Definition) -> int:
-    """How many leading parameters the receiver fills: 1 for a method called on an instance or by its class's name."""
-    parent = definition.parent
-    if parent is None or not parent.is_class:
-        return 0
-    decorators = {one.name for one in definition.scope.decorators if isinstance(one, Ref)}
-    if decorators & _STATIC:
-        return 0
-    function = call.function
-    if isinstance(function, Ref) and "classmethod" not in decorators:
-        owner, _, last = function.name.rpartition(".")
-        if last == definition.scope.name and owner.rpartition(".")[2] == parent.scope.name:
-            return 0
-    return 1
-
-
-def _handed(call: Call, runner: str) -> tuple[int, list[Expr]] | None:
-    """The arguments a runner such as ``mp.spawn(worker, args=(cfg,))`` passes on, and how many it adds before them."""
-    if runner == "partial":
-        return 0, list(call.args[1:])
-    if runner not in _RUNNERS:
-        return None
-    values = [keyword.value for keyword in call.keywords if keyword.name == "args"]
-    values += [arg for arg in call.args[1:] if isinstance(arg, Build) and arg.kind == "tuple"][:1]
-    if not values or not isinstance(values[0], Build):
-        return None
-    return _RUNNERS[runner], list(values[0].items)
+        return self.project.callers.spellings(definition)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
+
+from msgspec import Struct, field
 
 ANY = "any"  # how many values an option takes is not known
 REST = "rest"  # argparse.REMAINDER
@@ -22,8 +23,7 @@ _BOOLEANS = frozenset({"yes", "true", "t", "y", "1", "no", "false", "f", "n", "0
 _WORD = re.compile(r"[A-Za-z_][\w-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """One option or, without flags, one positional.
 
     Args:
@@ -44,8 +44,7 @@ class Option:
     leaves: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(Struct, frozen=True):
     """What a program accepts. ``complete``: nothing of it is hidden, so what is not here is refused."""
 
     options: tuple[Option, ...] = ()
@@ -57,8 +56,7 @@ class Interface:
     file_prefix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(Struct, frozen=True):
     """``kind`` is flag, value, missing or extra; ``subject`` the flag or name; ``word`` the word's index, or -1."""
 
     kind: str
@@ -68,8 +66,7 @@ class Complaint:
     nearest: str = ""
 
 
-@dataclass(slots=True)
-class _State:
+class _State(Struct):
     seen: set[str] = field(default_factory=set)
     positionals: list[int] = field(default_factory=list)
     loose: bool = False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN, argument
 from mldebt.facts.schema import (
@@ -23,6 +24,7 @@ from mldebt.facts.schema import (
 )
 from mldebt.facts.walk import expressions, statements, walk
 
+from .encoded_bodies import may_bring_default
 from .owners import receiver_of
 
 if TYPE_CHECKING:
@@ -31,11 +33,11 @@ if TYPE_CHECKING:
 SEGMENTS = frozenset({"getattr", "get", "pop", "getenv", "select", "hasattr", "getint", "getfloat", "getboolean"})
 # Functions that read an environment variable; other names may stand for them (``from os import getenv as env``).
 _GETENV = frozenset({"os.getenv", "os.environ.get", "decouple.config"})
+_SPELLED = frozenset({"getenv", "get", "config"})
 _READS = frozenset({Call, Conditional, Boolean})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fallback:
+class Fallback(Struct, frozen=True, eq=False):
     """One read. ``owner`` is the object it reads from, None for the environment; ``value`` the constant fallback.
 
     ``node`` is the whole read, ``statement`` the one it stands in; ``preset``: the value goes back where it came from.
@@ -83,7 +85,11 @@ def _may_read(chain: str, getenv: frozenset[str]) -> bool:
 def _candidates(module: Module, index: int, getenv: frozenset[str]) -> Iterator[tuple[Stmt, Expr]]:
     """Expressions of a scope that may be such a read: its calls, and what stands around calls where that counts."""
     scopes = module.facts.scopes
-    last = {chain.rpartition(".")[2] for chain in scopes[index].uses}
+    last = module.segments(index)
+    # Under a name of its own, ``os.getenv`` looks like any call.
+    renamed = not last.isdisjoint(getenv - _SPELLED) or "environ" in last
+    if not renamed and not may_bring_default(module, index):
+        return
     if last.isdisjoint(getenv) and "hasattr" not in last and not any("environ" in one for one in scopes[index].uses):
         yield from ((site.statement, site.call) for site in module.call_sites(index))
         return

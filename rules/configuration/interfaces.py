@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from mldebt.facts.arguments import UNKNOWN
 from mldebt.facts.schema import FUNCTION, Build, Call, Expr, For, If, Lambda, Ref, Stmt, Try, While

@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mldebt.facts.schema import Attribute, Binary, Build, Call, Const, Expr, Format, Ref, Starred
 from mldebt.finding import Place, Span
@@ -34,8 +35,7 @@ _RUN_OPTIONS = re.compile(r"^(?:-[nietdp]\s+)+")
 _HIDDEN = "$?"
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Struct, frozen=True):
     """One Python program started somewhere.
 
     ``target`` is the project file it runs, "" when that is not in the project or not told. ``place`` is the command's.

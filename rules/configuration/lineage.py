@@ -6,9 +6,13 @@ before. What cannot be followed is an ``unknown`` creation, never a guess.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mldebt.facts.arguments import UNKNOWN
 from mldebt.facts.names import binding_scope
@@ -84,8 +88,7 @@ class Creation:
     expr: Expr | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(Struct, frozen=True):
     """An expression to follow. ``taken``: elements still to be unpacked from it, ``section``: keys to be read of it."""
 
     module: Module
@@ -283,7 +286,7 @@ class Lineage(Analysis):
             step.given,
         )
         if step.taken:
-            yield replace(here, kind=UNTOLD)
+            yield dataclasses.replace(here, kind=UNTOLD)
             return
         yield here
         sites = self.callers.of(definition)
@@ -293,7 +296,7 @@ class Lineage(Analysis):
         for site in sites:
             value = given(site, definition, name, spellings)
             if value is UNKNOWN:
-                yield replace(here, kind=UNTOLD)
+                yield dataclasses.replace(here, kind=UNTOLD)
             elif value is not None:
                 yield _Step(site.module, site.scope, value, (), section, step.given)
             else:

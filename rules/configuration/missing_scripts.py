@@ -141,11 +141,7 @@ class MissingScripts(Analysis):
         if path not in self._texts:
             text = ""
             if path in self.project.every and path not in self.project.modules:
-                try:
-                    with (self.project.root / path).open("rb") as file:
-                        text = file.read(_MOST_TEXT).decode("utf-8", errors="replace")
-                except OSError:
-                    text = ""
+                text = self.project.content(path, _MOST_TEXT).decode("utf-8", errors="replace")
             self._texts[path] = text
         return self._texts[path]
 

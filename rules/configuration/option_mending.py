@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import libcst as cst
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from mldebt import cst
 from mldebt.finding import Applicability, Edit, Fix, Place, Span
 
 from .boolean_traps import BOOL, TEXT, Trap

@@ -25,7 +25,7 @@ PARSE_METHODS = frozenset(
     """parse_args parse_known_args parse_intermixed_args parse_known_intermixed_args parse_args_into_dataclasses
     parse_args_and_config""".split()
 )
-_LOADERS = frozenset(
+LOADERS = frozenset(
     """yaml.safe_load yaml.load yaml.full_load yaml.unsafe_load toml.load toml.loads tomllib.load tomllib.loads
     tomli.load tomli.loads omegaconf.OmegaConf.load omegaconf.OmegaConf.from_cli hydra.compose
     hydra.experimental.compose mmcv.Config.fromfile mmengine.Config.fromfile mmengine.config.Config.fromfile
@@ -34,7 +34,7 @@ _LOADERS = frozenset(
     docopt.docopt""".split()
 )
 # JSON and pickles hold data as often as settings: the file's own name has to say which.
-_DATA_LOADERS = frozenset({"json.load", "json.loads", "msgspec.json.decode", "orjson.loads"})
+DATA_LOADERS = frozenset({"json.load", "json.loads", "msgspec.json.decode", "orjson.loads"})
 _TEXTS = ("yaml.", "json.", "oyaml.", "ruamel.", "msgspec.", "orjson.")
 _SETTINGS = re.compile(r"conf(?!us)|cfg|param|setting|option|hparam", re.IGNORECASE)
 _FILE = re.compile(r".*\.(?:ya?ml|json|toml|ini|cfg|conf)$", re.IGNORECASE)
@@ -94,9 +94,9 @@ class Owners(Analysis):
                 yield ("parser", identity, *section)
         elif any(one.startswith("[") for one in creation.section):
             return
-        elif creation.name in _LOADERS or creation.name in _DATA_LOADERS:
+        elif creation.name in LOADERS or creation.name in DATA_LOADERS:
             file = self._file(creation, expr)
-            named = _FILE.match(file) is not None and creation.name in _LOADERS
+            named = _FILE.match(file) is not None and creation.name in LOADERS
             if named or not creation.name.startswith(_TEXTS) or self._says_settings(creation, expr, file):
                 yield ("file", file, *creation.section)
         elif _CONFIG_CLASS.search(creation.name.removesuffix(".from_pretrained")):
@@ -149,10 +149,18 @@ class Owners(Analysis):
     def _text(self, module: Module, scope: int, expr: Expr) -> Iterator[str]:
         text = path_text(module, scope, expr)
         if not text and isinstance(expr, Ref):
-            closure = self.project.imports.closure(module.path) if not expr.name.startswith("self.") else ()
-            text = default_text(module, expr, (self.project.modules[path] for path in sorted(closure)))
+            elsewhere: list[Module] = []
+            if not expr.name.startswith("self.") and "." in expr.name:
+                closure = self.project.imports.closure(module.path)
+                elsewhere = [one for one in self._declaring if one.path in closure]
+            text = default_text(module, expr, elsewhere)
         if text:
             yield text
+
+    @cached_property
+    def _declaring(self) -> list[Module]:
+        """The files that declare options of a command line."""
+        return [module for module in self.project.modules.values() if "add_argument" in module.mentions]
 
     def _opened(self, module: Module, scope: int, expr: Expr, depth: int) -> Iterator[str]:
         """The path that an open file, or what is read of one, comes from: ``f``, ``args.config.read_text()``."""
@@ -189,7 +197,7 @@ class Owners(Analysis):
             first = bool(scope.parameters) and scope.parameters[0].name == creation.name
             outer = max(scope.parent, 0)
             if first and isinstance(function, Ref) and _HYDRA.intersection(module.names(outer, function)):
-                yield ("hydra", self._hydra_config(module, decorator) or definition.name, *creation.section)
+                yield ("hydra", self.hydra_config(module, decorator) or definition.name, *creation.section)
         parameter = next((one for one in scope.parameters if one.name == creation.name), None)
         if parameter is None or parameter.annotation is None:
             return
@@ -199,7 +207,8 @@ class Owners(Analysis):
             else:
                 yield from self._of_class(name, creation)
 
-    def _hydra_config(self, module: Module, decorator: Expr) -> str:
+    def hydra_config(self, module: Module, decorator: Expr) -> str:
+        """The configuration a ``hydra.main`` decorator names, relative to the root and without suffix; "" for none."""
         if not isinstance(decorator, Call):
             return ""
         texts = {
@@ -210,7 +219,7 @@ class Owners(Analysis):
         if "config_name" not in texts:
             return ""
         folder = posixpath.join(posixpath.dirname(module.path), str(texts.get("config_path", "")))
-        return posixpath.join(posixpath.normpath(folder), str(texts["config_name"]))
+        return posixpath.join(posixpath.normpath(folder), str(texts["config_name"]).removesuffix(".yaml"))
 
     @cached_property
     def _only_parser(self) -> str | None:

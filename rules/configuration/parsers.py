@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN, Unknown
 from mldebt.facts.constants import evaluate
@@ -39,8 +40,7 @@ _ADDERS = frozenset({"add_argument"})
 Place = tuple[str, int, int]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Declared:
+class Declared(Struct, frozen=True, eq=False):
     """One ``add_argument``. ``flags`` None: not constant. ``given``: what a loop over a table puts in for its names."""
 
     module: Module
@@ -88,8 +88,7 @@ class Declared:
         return long.lstrip("-").replace("-", "_") if long.startswith("-") else long
 
 
-@dataclass(frozen=True, slots=True)
-class Parser:
+class Parser(Struct, frozen=True):
     """A parser by where it is made: a call of the class ``name``, or of ``add_parser``."""
 
     path: str
@@ -103,8 +102,7 @@ class Parser:
         return (self.path, self.call.line, self.call.column)
 
 
-@dataclass(frozen=True, slots=True)
-class Origins:
+class Origins(Struct, frozen=True):
     """What a receiver may be: parsers by place, classes whose objects are parsers themselves, and whether more."""
 
     parsers: Mapping[Place, Parser]

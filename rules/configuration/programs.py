@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mldebt.facts.schema import Assign, Build, Call, Const, Delete, Expr, Ref, Slice, Subscript
 from mldebt.facts.walk import children, expressions, statements
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
 _STRICT = frozenset({"parse_args", "parse_intermixed_args"})
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """A script's interface and where it is declared."""
 
     interface: Interface

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity, Span
 from mldebt.project.project import Project
@@ -18,6 +17,7 @@ from .programs import Program, Programs
 
 _DOCUMENTS = frozenset({"readme", "notebook"})
 _MOST_LINES = 40  # of one command
+_MOST_TEXT = 1 << 20  # bytes of a document
 
 
 @dataclass(frozen=True)
@@ -552,7 +552,5 @@ def _lines(project: Project, path: str) -> list[str]:
     module = project.modules.get(path)
     if module is not None:
         return module.text_lines
-    try:
-        return Path(project.root, path).read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError:
-        return []
+    text = project.content(path, _MOST_TEXT).decode("utf-8", errors="replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

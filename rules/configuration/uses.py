@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN, Unknown
 from mldebt.facts.schema import (
@@ -39,8 +40,7 @@ _PATHS = frozenset({"Path", "PurePath", "expanduser", "abspath", "realpath", "fs
 _BOOLEANS = frozenset({"strtobool", "str2bool", "str_to_bool", "parse_bool", "to_bool", "string_to_bool", "boolean"})
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """``values`` is the fallback before and after conversions; ``how`` is what the converted value is used for."""
 
     value: Any

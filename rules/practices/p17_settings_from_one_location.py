@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from mldebt.finding import Place
 from mldebt.rule import Assessment, Practice, State
 
-from ..configuration.settings import Binding, Settings  # noqa: TID252 - installed under another name
+from ..configuration.configuration_table import (  # noqa: TID252 - installed under another name
+    Bound,
+    ConfigurationTable,
+)
 
 if TYPE_CHECKING:
     from mldebt.project.project import Project
@@ -33,7 +36,7 @@ class P17SettingsFromOneLocation(Practice):
     title = "Settings are read from one location"
 
     def assess(self, project: Project, /) -> Assessment:
-        bindings = project[Settings].bindings
+        bindings = list(_settings(project))
         if len(bindings) < _ENOUGH:
             return Assessment(State.NOT_VISIBLE)
         held = [one for one in bindings if one.structured]
@@ -46,13 +49,27 @@ class P17SettingsFromOneLocation(Practice):
         return Assessment(State.PRESENT, evidence, _advice(loose))
 
 
-def _dispersion(bindings: list[Binding]) -> float:
+def _settings(project: Project) -> Iterator[Bound]:
+    """The hyperparameters outside of tests and examples; what functions keep in variables of their own is left out."""
+    table = project[ConfigurationTable]
+    yield from (one for one in (*table.declared, *table.told()) if _counts(project, one))
+    for module in project.modules.values():
+        if module.role == "project" and not module.is_test and not module.is_example:
+            yield from (one for part in table.settled(module) for one in part if table.kind(one.knob))
+
+
+def _counts(project: Project, one: Bound) -> bool:
+    module = project.modules.get(one.place.path)
+    return bool(project[ConfigurationTable].kind(one.knob)) and (module is None or not module.is_example)
+
+
+def _dispersion(bindings: list[Bound]) -> float:
     """The Gini-Simpson index over files: 0 when all are in one, near 1 when each is in its own."""
     counts = Counter(one.place.path for one in bindings)
     return 1 - sum((count / len(bindings)) ** 2 for count in counts.values())
 
 
-def _homes(bindings: list[Binding]) -> Iterator[Place]:
+def _homes(bindings: list[Bound]) -> Iterator[Place]:
     """The first binding of each of the files that hold most of them."""
     first: dict[str, Place] = {}
     for one in sorted(bindings, key=lambda one: one.place):
@@ -62,7 +79,7 @@ def _homes(bindings: list[Binding]) -> Iterator[Place]:
         yield first[path]
 
 
-def _advice(loose: list[Binding]) -> str:
+def _advice(loose: list[Bound]) -> str:
     files = sorted({one.place.path for one in loose})
     names = ", ".join(sorted({one.name for one in loose})[:_SHOWN])
     if not loose:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mldebt.finding import Place, Span
 from mldebt.rule import Assessment, Practice, State
@@ -36,8 +37,7 @@ _MAKES = frozenset({"train", "tune"})
 _TECHNICAL = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """One part of the practice: where it is seen, or what to do about it."""
 
     there: bool

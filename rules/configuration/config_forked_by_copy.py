@@ -1,0 +1,219 @@
+"""MLD313 config-forked-by-copy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mldebt.finding import Confidence, Place, Related, Severity, Span
+from mldebt.project.project import Project
+from mldebt.rule import Bad, Good, Problem, ProjectRule
+from mldebt.sources.artefacts import Scalar
+
+from .config_forks import ConfigForks, Delta, Fork
+from .config_generators import is_generated
+
+_EXAMPLES = re.compile(r"(?:^|/)(?:examples?|tutorials?|demos?|samples?)/", re.IGNORECASE)
+_SHOWN = 6  # settings a message lists
+_EVIDENCE = 40  # of the common base in the evidence
+
+
+def _copies(*changes: str) -> dict[str, str]:
+    """Files of one experiment each, as people copy them: ``lr`` is all that differs."""
+    text = """
+        model: resnet50
+        image_size: 224
+        num_classes: 10
+        epochs: 90
+        batch_size: 256
+        momentum: 0.9
+        weight_decay: 0.0001
+        warmup: 5
+        dropout: 0.1
+        lr: LR
+        """
+    return {f"configs/exp{number}.yaml": text.replace("LR", lr) for number, lr in enumerate(changes, 1)}
+
+
+_TRAIN = """
+        import sys
+
+        import yaml
+
+        config = yaml.safe_load(open(sys.argv[1]))
+        print(config["lr"])
+        """
+
+
+@dataclass(frozen=True)
+class ConfigForkedByCopy(ProjectRule):
+    """Configuration files are copies of one another that differ in a few settings.
+
+    At least three files of one format (YAML, JSON, TOML, INI) with eight settings and more, of which every one shares
+    at least 80 % with the first, and none says which file it builds on. The message counts the common base; each
+    related place gives that file's own settings, and `mldebt why` prints the base.
+
+    ## Why it is debt
+
+    A change of configuration should be a small diff: what an experiment changes drowns in what it repeats, and a
+    correction of a shared setting has to be made in every copy. The one that is missed runs with the old value, and
+    nobody sees the difference.
+
+    ## How to pay it back
+
+    Put the common settings in one base file and let each experiment name it and give its own: `defaults: [base]` with
+    Hydra, `_base_`, `extends`, an include, or a loader that merges two files.
+
+    ## When to leave it
+
+    A plain list of ten values and more (class names, columns) counts as one setting. Silent: files that already name
+    a base, use YAML anchors or includes; generated files (a header that says so, a script that writes them, sweeps
+    named by number or hash); what other tools read (CI, containers, packaging, dashboards); dataset cards and the
+    output of runs.
+
+    ## References
+
+    * D. Sculley et al., "Hidden Technical Debt in Machine Learning Systems", NeurIPS 2015, section 6: "It should be
+      easy to specify a configuration as a small change from a previous configuration."
+    * Hydra documentation, "The Defaults List".
+    """
+
+    code: ClassVar[str] = "MLD313"
+    severity: ClassVar[Severity] = Severity.MINOR
+    confidence: ClassVar[Confidence] = Confidence.HIGH
+    minutes: ClassVar[int] = 15
+    examples = (
+        Bad(
+            {**_copies("0.1", "0.01", "0.5"), "train.py": _TRAIN},
+            anchors=("configs/exp1.yaml:1",),
+        ),
+        Bad(
+            {
+                **_copies("0.1", "0.01", "0.5"),
+                "configs/serving.yaml": "port: 8000\nworkers: 4\n",
+                "configs/bert.yaml": """
+                model: bert
+                max_length: 128
+                lr: 0.00002
+                epochs: 3
+                batch_size: 32
+                warmup: 100
+                dropout: 0.1
+                seed: 1
+                """,
+                "train.py": _TRAIN,
+            },
+            anchors=("configs/exp1.yaml:1",),
+        ),
+        Bad(
+            {
+                f"experiments/{name}/params.json": f"""
+                {{"model": {{"depth": 4, "width": 64, "heads": 8}}, "train": {{"epochs": 30, "batch_size": 32,
+                  "optimizer": "adam", "lr": 0.001, "clip": 1.0}}, "data": {{"name": "{name}", "size": 224}}}}
+                """
+                for name in ("cars", "dogs", "food")
+            },
+            anchors=("experiments/cars/params.json:1",),
+        ),
+        Good(
+            {
+                "configs/base.yaml": _copies("0.1")["configs/exp1.yaml"],
+                "configs/exp1.yaml": "defaults: [base]\nlr: 0.01\n",
+                "configs/exp2.yaml": "defaults: [base]\nlr: 0.5\n",
+                "train.py": _TRAIN,
+            }
+        ),
+        Good({**_copies("0.1", "0.01"), "train.py": _TRAIN}),
+        Good(
+            {
+                path: text.replace("model: resnet50", "_base_: ./common.yaml\n        model: resnet50")
+                for path, text in _copies("0.1", "0.01", "0.5", "0.6").items()
+            }
+        ),
+        Good({path: f"# Generated by make_configs.py\n{text}" for path, text in _copies("1", "2", "3", "4").items()}),
+        Good(
+            {
+                **_copies("0.1", "0.01", "0.5"),
+                "make_configs.py": """
+                import yaml
+
+                BASE = {"model": "resnet50", "epochs": 90}
+                for number, lr in enumerate([0.1, 0.01, 0.5], 1):
+                    with open(f"configs/exp{number}.yaml", "w") as file:
+                        yaml.safe_dump({**BASE, "lr": lr}, file)
+                """,
+            }
+        ),
+        Good(
+            {
+                f".github/workflows/{name}.yml": text
+                for name, text in zip("abc", _copies("1", "2", "3").values(), strict=True)
+            }
+        ),
+        Good(
+            {
+                f"configs/{name}.yaml": f"""
+                model: {name}
+                image_size: {size}
+                num_classes: {size + 1}
+                epochs: {size + 2}
+                batch_size: {size + 3}
+                momentum: 0.9
+                weight_decay: 0.0001
+                warmup: 5
+                """
+                for name, size in (("a", 1), ("b", 2), ("c", 3))
+            }
+        ),
+    )
+
+    def check(self, project: Project, /) -> Iterator[Problem]:
+        for fork in project[ConfigForks].forks:
+            if not is_generated(project, [one.config.path for one in fork.files]):
+                yield _problem(fork)
+
+
+def _problem(fork: Fork) -> Problem:
+    first, *others = fork.files
+    varied = fork.varied
+    where = f"{len(fork.files)} {first.config.format.upper()} files"
+    differ = f"differ in {_listed(varied)}" if varied else "are the same"
+    base = [f"{key}: {value}" for key, value in fork.base.items()]
+    rest = f" and {len(base) - _EVIDENCE} more" if len(base) > _EVIDENCE else ""
+    return Problem(
+        Place(first.config.path, Span(1)),
+        f"{where} repeat the same {len(fork.base)} of {fork.largest} settings and {differ}",
+        tuple(Related(Place(one.config.path, Span(1)), _delta(one)) for one in others),
+        severity=Severity.INFO if _EXAMPLES.search(first.config.path) else None,
+        evidence=(
+            f"common base of {len(base)} settings: {', '.join(base[:_EVIDENCE])}{rest}",
+            f"{first.config.path}: {_delta(first)}",
+            "none of them names a base, includes a file or uses an alias",
+            "no header says they are generated, and no program of the project is seen to write them",
+        ),
+        symbol=first.config.path,
+    )
+
+
+def _delta(one: Delta) -> str:
+    if not one.settings:
+        return "a copy with nothing of its own"
+    return f"its own: {_settings(one.settings)}"
+
+
+def _settings(settings: Mapping[str, Scalar]) -> str:
+    shown = [f"{key}: {_value(value)}" for key, value in list(settings.items())[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(settings) - _SHOWN} more" if len(settings) > _SHOWN else "")
+
+
+def _value(value: Scalar) -> str:
+    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _listed(keys: tuple[str, ...]) -> str:
+    more = len(keys) - _SHOWN
+    shown = ", ".join(keys[:_SHOWN])
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -1,0 +1,92 @@
+"""Which bodies of a file are worth decoding: a look at them as they are encoded.
+
+Decoding and walking a body costs a hundred times what a search through its bytes does. A hit says "look", no more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mldebt.facts.schema import Boolean, Build, Call, Compare, Conditional, Const, Keyword, Ref, Subscript
+
+if TYPE_CHECKING:
+    from mldebt.module import Module
+
+
+def _start(kind: str) -> bytes:
+    """How a display of this kind begins, up to the number of its elements."""
+    encoded = msgspec.msgpack.encode(Build(kind, [Const(True)], []))
+    return encoded[: encoded.index(kind.encode()) + len(kind)]
+
+
+def _any(*texts: bytes) -> bytes:
+    return rb"(?:" + b"|".join(map(re.escape, texts)) + rb")"
+
+
+_CONST = msgspec.msgpack.encode(Const(True))[:-1]
+_COUNT = rb"(?:[\x93-\x9f]|\xdc..|\xdd....)"  # three elements and more
+_TEXT_OR_FLOAT = rb"[\xa0-\xbf\xd9\xda\xcb]"
+_KINDS = rb"(?:" + b"|".join(re.escape(_start(kind)) for kind in ("list", "tuple")) + rb")"
+DISPLAYS = re.compile(
+    _KINDS + _COUNT + rb"(?:" + re.escape(_CONST) + _TEXT_OR_FLOAT + rb"|" + _KINDS + rb")", re.DOTALL
+)
+"""A list or tuple of at least three elements, the first of them a text, a float or a row."""
+
+
+_SUBSCRIPTED = msgspec.msgpack.encode(Subscript(Ref("a", 1, 1), Const(1), 1, 1, 1, 1)).partition(b"\xa1a")[0]
+_SHORT = 0xA0  # plus its length is how a text of up to 31 bytes begins
+_NAMES = re.compile(re.escape(_SUBSCRIPTED) + rb"(?:([\xa1-\xbf])|\xd9(.))", re.DOTALL)
+
+
+# ``get("k", 3)``, ``getattr(cfg, "k", 3)``: a name, the two or four numbers of its place, two arguments and more.
+_NUMBER = rb"(?:[\x00-\x7f]|\xcc.|\xcd..|\xce....)"
+_MANY = _NUMBER + rb"{2,4}(?:[\x92-\x9f]|\xdc..)"
+_NAME = msgspec.msgpack.encode(Ref("a", 1, 1)).partition(b"\xa1a")[0]
+_KEY = _any(_CONST, _NAME)
+_GIVEN = msgspec.msgpack.encode(Keyword("a", Const(True))).partition(b"\xa1a")[0]
+_CALL = msgspec.msgpack.encode(Call(Ref("a", 1, 1), [], [], 1, 1, 1, 1)).partition(_NAME)[0]
+_EITHER = msgspec.msgpack.encode(Boolean("or", [Const(True), Const(True)])).partition(_CONST)[0] + _CALL
+_TEST = msgspec.msgpack.encode(Conditional(Const(True), Const(True), Const(True))).partition(_CONST)[0]
+_COMPARED = msgspec.msgpack.encode(Compare(Const(True), [], [], 1, 1, 1, 1)).partition(_CONST)[0] + _CONST
+_HAS = _CALL + _NAME + b"\xa7hasattr"
+# One pattern for each: a search for a text all its matches begin with is much faster than one for any of several.
+_BRINGING = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        b"get(?:env)?" + _MANY + _KEY,
+        b"pop" + _MANY + _KEY,
+        b"config" + _MANY + _KEY,
+        b"select" + _MANY,
+        b"\xa7getattr" + _NUMBER + b"{2}\x93",
+        re.escape(_GIVEN) + b"\xa7default",
+        re.escape(_GIVEN) + b"\xa8fallback",
+        re.escape(_EITHER),
+        re.escape(_TEST) + _any(_COMPARED, _HAS),
+    )
+)
+
+
+def may_bring_default(module: Module, index: int) -> bool:
+    """Whether a scope may read something with a default: an argument, ``or``, or a test whether there is one."""
+    body = module.facts.bodies[index]
+    return any(pattern.search(body) is not None for pattern in _BRINGING)
+
+
+def subscripted(module: Module, index: int) -> Iterator[str]:
+    """The chains a scope reads or stores elements of: ``cfg.model`` of ``cfg.model["depth"]``."""
+    body = bytes(module.facts.bodies[index])
+    for match in _NAMES.finditer(body):
+        at, short = match.end(), match.group(1)
+        size = short[0] - _SHORT if short is not None else match.group(2)[0]
+        yield body[at : at + size].decode("utf-8", "replace")
+
+
+def scopes_holding(module: Module, wanted: re.Pattern[bytes]) -> Iterator[int]:
+    """The scopes whose encoded body has a match, in order."""
+    for index, body in enumerate(module.facts.bodies):
+        if wanted.search(body) is not None:
+            yield index
