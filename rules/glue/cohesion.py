@@ -7,10 +7,11 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from mldebt.facts.schema import ASSIGNED, DEFINED, GLOBAL, IMPORTED, MODULE, Assign, Call, Expr, Ref, Scope
 from mldebt.facts.walk import walk
@@ -36,8 +37,7 @@ _ANYTHING = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A function or class at the top of a module.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from mldebt.project.project import Project
@@ -9,6 +10,8 @@ from mldebt.rule import Analysis, Row, Table
 
 # Nobody is told to have data on the host before it went to a device, and ``np.array(x).tolist()`` makes plain numbers.
 NOT_BACK = frozenset({"host", "list"})
+# What becomes a plain value belongs to no library any more.
+PLAIN = frozenset({"python", ""})
 
 
 class Conversion(Row, frozen=True, kw_only=True):
@@ -21,6 +24,15 @@ class Conversion(Row, frozen=True, kw_only=True):
     copies: bool = False
     attribute: bool = False
     tells: bool = False
+
+
+class Operation(Row, frozen=True, kw_only=True):
+    """See ``operations`` in ``conversions.toml``."""
+
+    to: str = ""
+    crosses: bool = False
+    method: bool = False
+    argument: bool = False
 
 
 class Representation(Row, frozen=True, kw_only=True):
@@ -80,3 +92,25 @@ def _spelled(row: Conversion, spelled: dict[str, frozenset[str]]) -> frozenset[s
         return spelled[row.name]
     last = row.name.rpartition(".")[2]
     return frozenset({last, "to"} if row.to in ("host", "device") else {last})
+
+
+class Operations(Analysis):
+    """The wide table of conversions: functions by linked name, methods and attributes by bare name."""
+
+    table: ClassVar[Table[Operation]] = Table("conversions.toml", "operations", Operation)
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        rows = project.rows(self.table)
+        self.functions = {name: row for name, row in rows.items() if not row.method}
+        self.methods = {name: row for name, row in rows.items() if row.method}
+        crossing = [row for row in rows.values() if row.crosses]
+        self.crossing_words = _words(project, crossing)  # one of them is in every conversion between libraries
+        self.between_words = _words(project, [row for row in crossing if row.to not in PLAIN])
+        self.words = project.spellings(frozenset(self.functions)).union(self.methods)
+
+
+def _words(project: Project, rows: Sequence[Operation]) -> frozenset[str]:
+    """The identifiers operations may be written with."""
+    functions = frozenset(row.name for row in rows if not row.method)
+    return project.spellings(functions).union(row.name for row in rows if row.method)

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-import libcst as cst
-
+from mldebt import cst
 from mldebt.facts.schema import Call, Stmt
 from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity
 from mldebt.module import Module
@@ -26,7 +25,7 @@ _MOVES = re.compile(r"\s*\.\s*(?:to|cuda)\s*\(")
 
 
 @dataclass(frozen=True)
-class RoundTripConversion(Rule[cst.Call]):
+class RoundTripConversion(Rule["cst.Call"]):
     """A value is converted to another library's type and straight back, with nothing done in between.
 
     `torch.tensor(t.detach().cpu().numpy())`, `np.array(a.tolist())`, `pd.DataFrame(a).values`, `x.cpu().to(device)`:

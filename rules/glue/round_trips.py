@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+
+from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN, argument
 from mldebt.facts.flow import Flow
@@ -23,8 +24,7 @@ _LONGEST = 20  # methods in a chain
 _DEVICE_WORDS = ("device", "dev", "gpu", "rank")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """A conversion as written. ``whole`` is the call or attribute, ``value`` what it converts."""
 
     row: Conversion
@@ -32,8 +32,7 @@ class Step:
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class RoundTrip:
+class RoundTrip(Struct, frozen=True):
     """A value that is converted and converted back with nothing done in between.
 
     Args:

@@ -1,0 +1,138 @@
+"""How often one value changes its library on its way through a function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from mldebt.facts.schema import (
+    Attribute,
+    Binary,
+    Build,
+    Call,
+    Comprehension,
+    Conditional,
+    Expr,
+    Ref,
+    Starred,
+    Subscript,
+    Unary,
+    Wait,
+)
+from mldebt.facts.walk import expressions, statements, walk
+from mldebt.module import Module
+
+from .conversions import Operations
+from .crossings import Crossings, converted
+from .evidence import owner
+from .statements import StatementReader
+
+FRAMEWORKS = frozenset({"pandas", "polars", "numpy", "torch", "tensorflow", "jax", "pyspark", "arrow"})
+_DEEPEST = 60
+# Methods that tell the library of what they are called on, as far as a file imports one such library only.
+_TELLS = {
+    "to_numpy": ("pandas", "polars"),
+    "values": ("pandas",),
+    "numpy": ("torch", "tensorflow"),
+    "toPandas": ("pyspark",),
+    "to_pandas": ("polars", "arrow"),
+    "to_arrow": ("polars",),
+}
+_ROOTS = {"pyarrow": "arrow", "keras": "tensorflow"}
+
+
+class Step(Struct, frozen=True):
+    """One change of library on the way."""
+
+    at: Expr
+    source: str
+    target: str
+
+
+Journey = tuple[Step, ...]
+
+
+class Journeys:
+    """Answers for the functions of one module."""
+
+    def __init__(self, known: Operations, module: Module) -> None:
+        self._module = module
+        self._reader = StatementReader(known, module)
+        self._crossings = Crossings(known, module)
+        imported = {fact.module.partition(".")[0] for fact in module.facts.imports if not fact.level}
+        self._imported = {_ROOTS.get(root, root) for root in imported}
+        self._known: dict[int, Journey] = {}
+
+    def longest(self, scope: int) -> Journey:
+        """The journey with most steps that any value of a function makes; of two, the earlier."""
+        found: Journey = ()
+        for stmt in statements(self._module.body(scope)):
+            for expr in expressions(stmt, self._module.facts.scopes):
+                for node in walk(expr):
+                    if isinstance(node, (Call, Attribute, Ref)) and self._converts(scope, node) is not None:
+                        journey = self._to(scope, node, _DEEPEST)
+                        found = journey if len(journey) > len(found) else found
+        return found
+
+    def _converts(self, scope: int, node: Expr) -> tuple[str, str, Expr] | None:
+        """Name, target library and value of a conversion between frameworks; None for all else."""
+        if isinstance(node, Call):
+            row = self._reader.operation(scope, node)
+            value = converted(row, node) if row is not None and row.crosses and row.to in FRAMEWORKS else None
+            return (row.name, row.to, value) if row is not None and value is not None else None
+        if isinstance(node, (Ref, Attribute)) and node.name.endswith(".values"):
+            before = owner(node)
+            return ("values", "numpy", before) if before is not None else None
+        return None
+
+    def _to(self, scope: int, expr: Expr, depth: int) -> Journey:
+        """The longest journey a value made before it is what ``expr`` gives."""
+        if depth <= 0:
+            return ()
+        key = id(expr)
+        known = self._known.get(key)
+        if known is None:
+            self._known[key] = ()  # a loop adds nothing to itself
+            known = self._known[key] = self._found(scope, expr, depth)
+        return known
+
+    def _found(self, scope: int, expr: Expr, depth: int) -> Journey:
+        conversion = self._converts(scope, expr)
+        if conversion is None:
+            return max((self._to(scope, part, depth - 1) for part in self._parts(scope, expr)), key=len, default=())
+        name, target, value = conversion
+        before = self._to(scope, value, depth - 1)
+        source = self._crossings.library(scope, value) or (before[-1].target if before else self._told(name))
+        if source is None or source == target or source not in FRAMEWORKS:
+            return before
+        return (*before, Step(expr, source, target))
+
+    def _told(self, name: str) -> str | None:
+        if name == "torch.from_numpy":
+            return "numpy"
+        candidates = [one for one in _TELLS.get(name, ()) if one in self._imported]
+        return candidates[0] if len(candidates) == 1 else None
+
+    def _parts(self, scope: int, expr: Expr) -> Iterator[Expr]:
+        """What a value is made of: one step back."""
+        if isinstance(expr, Call):
+            before = owner(expr.function) if isinstance(expr.function, (Ref, Attribute)) else None
+            yield from [*expr.args, *(keyword.value for keyword in expr.keywords), *([before] if before else [])]
+        elif isinstance(expr, (Subscript, Starred, Attribute, Wait)):
+            yield from [expr.value] if expr.value is not None else ()
+        elif isinstance(expr, Unary):
+            yield expr.operand
+        elif isinstance(expr, Binary):
+            yield from (expr.left, expr.right)
+        elif isinstance(expr, Conditional):
+            yield from (expr.then, expr.orelse)
+        elif isinstance(expr, Build):
+            yield from expr.items
+        elif isinstance(expr, Comprehension):
+            yield from (expr.element, *(generator.iterable for generator in expr.generators))
+        elif isinstance(expr, Ref):
+            flow = self._module.project.flow(self._module.definition(scope))
+            for origin in flow.origins(expr):
+                if origin.value is not None:
+                    yield origin.value
