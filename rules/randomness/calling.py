@@ -171,7 +171,8 @@ class Calls:
             sure = all(edge.confidence == "exact" for edge in direct) or len(groups) == 1
             yield CallOp(site, scope, groups, sure, LATER if kept else NOW)
         when = LATER if kept or last not in _RUNNERS else NOW
-        if last.endswith("DataLoader"):
+        loads = any(one.rpartition(".")[2].endswith("DataLoader") for one in (last, *self.names(module, scope, call)))
+        if loads and any(edge not in direct for edge in edges):
             when = WORKER if self._has_workers(module, scope, call) else LATER
         for edge in edges:
             if edge not in direct:

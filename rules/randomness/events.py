@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mldebt.facts.arguments import UNKNOWN, Unknown, argument
@@ -285,6 +285,7 @@ class Events:
         return constant is None or constant is False
 
 
+@cache  # asked for every identifier of every function, and most are the same few
 def says_seed(name: str) -> bool:
     """Whether a function's name says that it seeds: ``set_seed``, ``seed_everything``, ``make_deterministic``."""
     words = {word.lower() for word in _WORD.findall(name)}

@@ -148,3 +148,33 @@ def _binds(module: Module, body: Sequence[ir.Stmt]) -> Iterator[str]:
         for target in bound:
             if target is not None:
                 yield from (name.partition(".")[0] for name, _ in targets(target))
+
+
+def seed_beside(project: Project, problem: Problem) -> Fix | None:
+    """Seed more libraries with the value that the call at a finding is given; None unless it is a statement alone."""
+    module = project.modules[problem.place.path]
+    found = module.statement_at(problem.place.span.line)
+    if found is None or not isinstance(found[0], ir.Do) or not isinstance(found[0].value, ir.Call):
+        return None
+    stmt, call = found[0], found[0].value
+    value = call.args[0] if call.args else None
+    if module.place(call) != problem.place or not isinstance(value, (ir.Ref, ir.Const)) or stmt.line != stmt.end_line:
+        return None
+    text = module.text_lines[stmt.line - 1]
+    if text[: stmt.column].strip() or not text.rstrip().endswith(")"):
+        return None
+    shown = value.name if isinstance(value, ir.Ref) else repr(value.value)
+    edits, lines = [], []
+    at = min(
+        (fact.line for fact in module.facts.imports if not fact.scope and fact.module != "__future__"), default=None
+    )
+    for library in problem.symbol.split():
+        head, _, rest = SEEDS[library].partition(".")
+        bound = _bound(module, head)
+        if bound is None and (at is None or at >= stmt.line):
+            return None
+        if bound is None and at is not None:
+            edits.append(_insert(module, at, f"import {head}\n"))
+        lines.append(f"{text[: stmt.column]}{bound or head}.{rest}({shown})\n")
+    edits.append(_insert(module, stmt.line + 1, "".join(lines)))
+    return Fix(Applicability.SUGGEST, "seed the other libraries too", tuple(edits))

@@ -178,7 +178,7 @@ class Interpreter:
 
     def _enter(self, op: CallOp, callee: Callee, state: State) -> State | None:
         summary, notes = self._summary_of(callee.key), self._notes
-        site = replace(op.site, name=callee.definition.qualname or op.site.name)
+        site = Site(op.site.module, op.site.fact, callee.definition.qualname or op.site.name)
         now = op.when == NOW
         state = before = self._built(callee, state)
         notes.result.covered |= summary.covered

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from mldebt.facts.schema import Call, Imports
 
@@ -20,8 +21,7 @@ FOR, WHILE, ENDLESS = "for", "while", "endless"
 NOW, LATER, WORKER = "now", "later", "worker"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
+class Key(msgspec.Struct, frozen=True, order=True):
     """One body to analyse: scope ``index`` of ``path``; for methods the class of the object, as far as it is known.
 
     ``main``: a module run as a script; imported, its ``if __name__ == "__main__":`` does not run.
@@ -33,8 +33,7 @@ class Key:
     main: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(msgspec.Struct, frozen=True):
     """Where something happens."""
 
     module: Module
@@ -46,8 +45,7 @@ class Site:
         return self.module.path, self.fact.line, self.fact.column
 
 
-@dataclass(frozen=True, slots=True)
-class SeedOp:
+class SeedOp(msgspec.Struct, frozen=True):
     """A call that seeds; ``owner``: a parameter of this function that is the seed."""
 
     libraries: tuple[str, ...]
@@ -55,15 +53,13 @@ class SeedOp:
     owner: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreOp:
+class RestoreOp(msgspec.Struct, frozen=True):
     """The state from before is back: what this function seeded so far is gone."""
 
     libraries: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DrawOp:
+class DrawOp(msgspec.Struct, frozen=True):
     """``owner``: a parameter of this function that owns the draw unless it is None; ``kept``: it is in a factory."""
 
     draw: Draws
@@ -72,8 +68,7 @@ class DrawOp:
     kept: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Callee:
+class Callee(msgspec.Struct, frozen=True):
     """A body that a call runs.
 
     Args:
@@ -89,8 +84,7 @@ class Callee:
     built: tuple[Key, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CallOp:
+class CallOp(msgspec.Struct, frozen=True):
     """A call into the project.
 
     Args:
@@ -108,16 +102,14 @@ class CallOp:
     when: str = NOW
 
 
-@dataclass(frozen=True, slots=True)
-class ImportOp:
+class ImportOp(msgspec.Struct, frozen=True):
     """A module body imports others: of those that did not run yet, the bodies run here."""
 
     site: Site
     targets: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BranchOp:
+class BranchOp(msgspec.Struct, frozen=True):
     """``if``."""
 
     guard: Guard
@@ -125,16 +117,14 @@ class BranchOp:
     orelse: Block
 
 
-@dataclass(frozen=True, slots=True)
-class ChoiceOp:
+class ChoiceOp(msgspec.Struct, frozen=True):
     """Arms of which one runs; ``falls``: or none."""
 
     arms: tuple[Block, ...]
     falls: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LoopOp:
+class LoopOp(msgspec.Struct, frozen=True):
     """FOR, WHILE or ENDLESS (``while True``)."""
 
     kind: str
@@ -142,8 +132,7 @@ class LoopOp:
     orelse: Block
 
 
-@dataclass(frozen=True, slots=True)
-class TryOp:
+class TryOp(msgspec.Struct, frozen=True):
     """Each handler with whether it only stands for what cannot be imported here, or for the user's interrupt."""
 
     body: Block
@@ -152,8 +141,7 @@ class TryOp:
     final: Block
 
 
-@dataclass(frozen=True, slots=True)
-class WithOp:
+class WithOp(msgspec.Struct, frozen=True):
     """``managers``: the project's context managers; ``scoped``: libraries whose state is put back at the end.
 
     ``exits``: methods that run at the end.
@@ -165,15 +153,13 @@ class WithOp:
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
-class ExitOp:
+class ExitOp(msgspec.Struct, frozen=True):
     """RETURN, STOP (an exception, the end of the process), BREAK or CONTINUE."""
 
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class YieldOp:
+class YieldOp(msgspec.Struct, frozen=True):
     """The body hands over a value, or control to a ``with`` block."""
 
 
@@ -181,8 +167,7 @@ Op = SeedOp | RestoreOp | DrawOp | CallOp | ImportOp | BranchOp | ChoiceOp | Loo
 Block = tuple[Op, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(msgspec.Struct, frozen=True):
     """One body. ``wrappers``: what its decorators run around it; ``manager``: a generator made a context manager."""
 
     key: Key

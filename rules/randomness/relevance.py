@@ -51,10 +51,10 @@ class Relevant:
 
     def _acts(self, definition: Definition) -> bool:
         """A cheap test: by the identifiers it reads. A decorator may run anything around a function."""
-        scopes = definition.module.facts.scopes
-        bodies = [definition.scope]
         if definition.scope.decorators:
             return True
-        bodies += [scope for scope in scopes if scope.parent == definition.index and scope.kind == CLASS]
-        segments = {chain.rpartition(".")[2] for scope in bodies for chain in scope.uses}
-        return not segments.isdisjoint(_ENDS) or any(self._events.mentioned(one) for one in segments)
+        module = definition.module
+        scopes = enumerate(module.facts.scopes)
+        classes = [index for index, scope in scopes if scope.kind == CLASS and scope.parent == definition.index]
+        segments = module.segments(definition.index).union(*map(module.segments, classes))
+        return not segments.isdisjoint(_ENDS) or any(map(self._events.mentioned, segments))

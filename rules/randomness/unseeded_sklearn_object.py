@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import libcst as cst
-
+from mldebt import cst
 from mldebt.facts.arguments import UNKNOWN
 from mldebt.facts.schema import Const, Expr, Stmt
 from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity, Span
@@ -30,7 +29,7 @@ _RESULTS = 'scikit-learn: for reproducible results "remove all uses of random_st
 
 
 @dataclass(frozen=True)
-class UnseededSklearnObject(Rule[cst.Call]):
+class UnseededSklearnObject(Rule["cst.Call"]):
     """A split, an estimator or a sampler of scikit-learn or imbalanced-learn draws at random with no `random_state`.
 
     It is about calls that do draw in the configuration they are given: `KFold()` does not, `KFold(shuffle=True)`

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from mldebt.facts.arguments import UNKNOWN
+from mldebt.facts.schema import Const
+from mldebt.finding import Confidence, Place, Related, Severity
+from mldebt.rule import Bad, Good, Problem, ProjectRule
+
+from .seed_calls import SeedCalls
+from .sklearn_objects import SPLITTER, SklearnCalls
+from .split_seed_mismatch import SplitSeedMismatch
+
+if TYPE_CHECKING:
+    from mldebt.project.project import Project
+
+_FEW, _FILES = 3, 2
+_COLLECTIONS = re.compile(r"compet|project|kaggle|experiment|notebook|chapter|baselines|exercises", re.IGNORECASE)
+_SPLIT, _MODEL, _GLOBAL = "split", "model", "global generator"
+_SIZE = {_SPLIT: "splits", _MODEL: "models", _GLOBAL: "global generators"}
+
+
+class _Seed(NamedTuple):
+    """One literal seed: what it is for, its value, the place of the call, and the scope it is in."""
+
+    purpose: str
+    value: int
+    place: Place
+    scope: tuple[str, int]
+
+
+@dataclass(frozen=True)
+class SeedLiteralScatter(ProjectRule):
+    """The seed of one purpose is written out as a number in three calls or more, over several files.
+
+    Or the files disagree: two of them split, or initialise models, with different literals.
+
+    ## Why it is debt
+
+    To repeat an experiment with another seed, every one of these places has to be found and changed. One that is
+    forgotten keeps a split or a model at the old seed, and the variance that is measured is too small. Where the
+    numbers differ, nobody can say whether that is meant.
+
+    ## How to pay it back
+
+    Give the seed a name in one place, `SEED = 42` in a module that all import, better an option of the
+    configuration, and pass it on.
+
+    ## When to leave it
+
+    Tests, examples and notebooks are left out, as are calls that are given a name, the second split of a nested one,
+    lists of seeds that a program goes through, and splits that MLD413 reports as contradicting each other.
+
+    ## References
+
+    - scikit-learn, Controlling randomness: https://scikit-learn.org/stable/common_pitfalls.html#controlling-randomness
+    - Sculley et al., Hidden Technical Debt in Machine Learning Systems, 2015 (configuration debt)
+    """
+
+    code = "MLD415"
+    severity = Severity.MINOR
+    confidence = Confidence.HIGH
+    minutes = 5
+
+    examples = (
+        Bad(
+            {
+                "forest.py": """
+                    from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+
+
+                    def models():
+                        return RandomForestClassifier(random_state=42), ExtraTreesClassifier(random_state=42)
+                    """,
+                "boosting.py": """
+                    from sklearn.ensemble import GradientBoostingClassifier
+
+
+                    def model():
+                        return GradientBoostingClassifier(random_state=42)
+                    """,
+            },
+            anchors=("boosting.py:5",),
+        ),
+        Bad(
+            {
+                "a.py": """
+                    from sklearn.model_selection import train_test_split
+
+
+                    def parts(x):
+                        return train_test_split(x, random_state=42)
+                    """,
+                "b.py": """
+                    from sklearn.model_selection import KFold
+
+
+                    def folds(x):
+                        return KFold(5, shuffle=True, random_state=7).split(x)
+                    """,
+            }
+        ),
+        Bad(
+            {
+                "train.py": """
+                    import numpy as np
+                    from sklearn.ensemble import RandomForestClassifier
+
+                    if __name__ == "__main__":
+                        np.random.seed(1)
+                        print(RandomForestClassifier(random_state=1).fit(np.load("x.npy"), np.load("y.npy")))
+                    """,
+                "evaluate.py": """
+                    import numpy as np
+
+                    if __name__ == "__main__":
+                        np.random.seed(1)
+                        print(np.random.permutation(np.load("x.npy"))[:10])
+                    """,
+            }
+        ),
+        Good(
+            {
+                "settings.py": """
+                    SEED = 42
+                    """,
+                "forest.py": """
+                    from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+
+                    from settings import SEED
+
+
+                    def models():
+                        return RandomForestClassifier(random_state=SEED), ExtraTreesClassifier(random_state=SEED)
+                    """,
+                "boosting.py": """
+                    from sklearn.ensemble import GradientBoostingClassifier
+
+                    from settings import SEED
+
+
+                    def model():
+                        return GradientBoostingClassifier(random_state=SEED)
+                    """,
+            }
+        ),
+        Good(
+            """
+            from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+            from sklearn.linear_model import SGDClassifier
+
+
+            def models():
+                forest, trees = RandomForestClassifier(random_state=42), ExtraTreesClassifier(random_state=42)
+                return forest, trees, SGDClassifier(random_state=42)
+            """
+        ),
+        Good(
+            {
+                "train.py": """
+                    from sklearn.model_selection import train_test_split
+
+
+                    def parts(x):
+                        rest, test = train_test_split(x, random_state=1)
+                        train, val = train_test_split(rest, random_state=2)
+                        return train, val, test
+                    """,
+                "fit.py": """
+                    from sklearn.ensemble import RandomForestClassifier
+
+
+                    def repeat(x, y):
+                        return [RandomForestClassifier(random_state=seed).fit(x, y) for seed in [1, 2, 3]]
+                    """,
+            }
+        ),
+        Good(
+            {
+                "tests/test_a.py": """
+                    from sklearn.ensemble import RandomForestClassifier
+
+
+                    def test_a():
+                        assert RandomForestClassifier(random_state=0), RandomForestClassifier(random_state=0)
+                    """,
+                "tests/test_b.py": """
+                    from sklearn.ensemble import RandomForestClassifier
+
+
+                    def test_b():
+                        assert RandomForestClassifier(random_state=0)
+                    """,
+            }
+        ),
+        Good(
+            {
+                "a.py": """
+                    from sklearn.model_selection import train_test_split
+
+
+                    def parts(x):
+                        return train_test_split(x, random_state=42)
+                    """,
+                "b.py": """
+                    from sklearn.ensemble import RandomForestClassifier
+
+
+                    def model():
+                        return RandomForestClassifier(random_state=7)
+                    """,
+            }
+        ),
+    )
+
+    def check(self, project: Project, /) -> Iterator[Problem]:
+        same: dict[tuple[str, int], list[_Seed]] = {}
+        purposes: dict[tuple[str, str], list[_Seed]] = {}
+        for seed in _seeds(project):
+            folders = seed.place.path.split("/")[:-1]
+            same.setdefault((_work(folders), seed.value), []).append(seed)
+            if seed.purpose != _GLOBAL:
+                purposes.setdefault(("/".join(folders), seed.purpose), []).append(seed)
+        if not any(map(_is_scattered, (*same.values(), *purposes.values()))):
+            return
+        problems = list(SplitSeedMismatch().check(project))
+        seen = {one.place for one in problems} | {more.place for one in problems for more in one.related}
+        for _, group in (*sorted(same.items()), *sorted(purposes.items())):
+            left = [seed for seed in group if seed.place not in seen]
+            if _is_scattered(left):
+                seen |= {seed.place for seed in left}
+                yield _problem(left)
+
+
+def _work(folders: list[str]) -> str:
+    """The folder of one piece of work: a competition's, a project's, else the one at the root."""
+    return "/".join(folders[: 2 if folders and _COLLECTIONS.search(folders[0]) else 1])
+
+
+def _is_scattered(group: list[_Seed]) -> bool:
+    """One number in three calls, or several numbers for one purpose; that programs seed themselves alike is none."""
+    if len({seed.place.path for seed in group}) < _FILES or all(seed.purpose == _GLOBAL for seed in group):
+        return False
+    return len({seed.value for seed in group}) > 1 or len(group) >= _FEW
+
+
+def _problem(group: list[_Seed]) -> Problem:
+    first, *others = sorted(group, key=lambda seed: seed.place)
+    purposes = [name for key, name in _SIZE.items() if any(seed.purpose == key for seed in group)]
+    files = len({seed.place.path for seed in group})
+    values = sorted({seed.value for seed in group})
+    shown = ", ".join(map(str, values[:4])) + (", ..." if len(values) > 4 else "")
+    return Problem(
+        first.place,
+        f"the seed of {' and '.join(purposes)} is written out in {len(group)} calls of {files} files: {shown}",
+        tuple(Related(seed.place, f"here it is {seed.value}") for seed in others),
+        minutes=5 + 2 * len(group),
+        evidence=("none of these calls is given a name",),
+        symbol=" ".join([*purposes, *map(str, values)]),
+    )
+
+
+def _seeds(project: Project) -> Iterator[_Seed]:
+    """The literal seeds of a project; of several splits in one function the first."""
+    cut: set[tuple[str, int]] = set()
+    for path, module in project.modules.items():
+        if module.role != "project" or module.is_test or module.is_example or path.endswith(".ipynb"):
+            continue
+        for one in project[SklearnCalls].of(module):
+            value = one.owner
+            if value is UNKNOWN or not _is_number(value):
+                continue
+            scope = (path, one.site.scope)
+            purpose = _SPLIT if one.row.kind == SPLITTER else _MODEL
+            if purpose == _SPLIT and scope in cut:
+                continue
+            cut |= {scope} if purpose == _SPLIT else set()
+            yield _Seed(purpose, value.value, module.place(one.site), scope)  # type: ignore[union-attr, arg-type]
+    for seed in project[SeedCalls].all:
+        module = seed.module
+        if _is_number(seed.value) and not module.is_example and not module.path.endswith(".ipynb"):
+            scope = (module.path, seed.site.scope)
+            yield _Seed(_GLOBAL, seed.value.value, module.place(seed.site), scope)  # type: ignore[union-attr, arg-type]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Const) and type(value.value) is int
