@@ -1,0 +1,26 @@
+"""Fits on rows to which something was done before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from .row_flow import RowFlow
+from .rows import Data, Event, Mark
+
+if TYPE_CHECKING:
+    from mldebt.project.project import Project
+
+
+def marked_fits(project: Project, kind: str) -> Iterator[tuple[Mark, Event]]:
+    """Each mark of a kind once, with the first model that is fitted on rows that bear it."""
+    told: set[tuple[object, ...]] = set()
+    for run in project[RowFlow].runs:
+        for event in run.events:
+            if event.kind != "fit" or event.part not in ("model", ""):
+                continue
+            for data in event.data[:2]:
+                for mark in data.kinds(kind) if isinstance(data, Data) else ():
+                    if mark.site.key not in told:
+                        told.add(mark.site.key)
+                        yield mark, event

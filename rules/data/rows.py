@@ -1,0 +1,296 @@
+"""The abstract values of the row flow: which rows a value holds, and what went into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Union
+
+if TYPE_CHECKING:
+    from mldebt.finding import Place
+    from mldebt.module import Module
+
+    from .knowledge import Fitter, Splitter
+
+TRAIN, TEST, VALIDATION = "train", "test", "validation"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Site:
+    """Where something happens: a fact of a module with a position, and the scope it is evaluated in."""
+
+    module: Module
+    scope: int
+    fact: object
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Site) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @property
+    def place(self) -> Place:
+        return self.module.place(self.fact)
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return self.module.path, self.fact.line, self.fact.column  # type: ignore[attr-defined]
+
+    def __str__(self) -> str:
+        return f"{self.module.path}:{self.fact.line}"  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Rows:
+    """A set of rows. ``how`` they come from ``parents``: source, subset, split, copy or join; ``part`` of a split."""
+
+    how: str
+    site: Site
+    parents: tuple[Rows, ...] = ()
+    part: str = ""
+    random: bool = False
+
+    def ancestry(self) -> Iterator[tuple[Rows, Rows | None]]:
+        """Itself and every set it comes from, each with the nearest split between."""
+        waiting: list[tuple[Rows, Rows | None]] = [(self, None)]
+        seen: set[int] = set()
+        while waiting:
+            rows, split = waiting.pop()
+            if id(rows) in seen:
+                continue
+            seen.add(id(rows))
+            yield rows, split
+            below = rows if rows.how == "split" else split
+            waiting += [(parent, below) for parent in rows.parents]
+
+    def is_part(self) -> bool:
+        """Whether a split lies behind it."""
+        return any(rows.how == "split" for rows, _ in self.ancestry())
+
+
+Sets = frozenset[Rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that was done to values. ``kind``: fit, copies, windows, time, future, lost or join.
+
+    Args:
+        kind: What was done.
+        rows: The rows it was done with.
+        site: Where.
+        label: How it is called: ``StandardScaler``, ``mean``.
+        column: The column it is about, where one is named.
+    """
+
+    kind: str
+    rows: Sets
+    site: Site
+    label: str
+    column: str | None = None
+    grouped: bool = False
+
+
+Marks = frozenset[Mark]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns a value has.
+
+    Args:
+        frame: The frame they come from.
+        series: One column, or what is computed of columns; ``names`` are those it was computed of.
+        whole: Every column of the frame but ``names``; otherwise ``names`` alone.
+        names: See above.
+        derived: Columns computed of others: (name, names).
+        moved: A shift or a window over time lies between.
+        own: The name of the column a series is.
+    """
+
+    frame: int
+    whole: bool = True
+    names: frozenset[str] = frozenset()
+    series: bool = False
+    derived: frozenset[tuple[str, frozenset[str]]] = frozenset()
+    moved: bool = False
+    own: str | None = None
+
+    def has(self, name: str) -> bool:
+        return not self.series and ((name in self.names) != self.whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A frame, an array, a series or a list of rows."""
+
+    rows: Sets
+    marks: Marks = frozenset()
+    columns: Columns | None = None
+    site: Site | None = None
+    window: bool = False
+    element: bool = False  # one row of many, in a loop over them
+
+    def marked(self, marks: Iterable[Mark]) -> Data:
+        found = self.marks.union(marks)
+        return self if len(found) == len(self.marks) else replace(self, marks=found)
+
+    def kinds(self, kind: str) -> list[Mark]:
+        return sorted((mark for mark in self.marks if mark.kind == kind), key=lambda mark: mark.site.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """A figure, or figures by column or group, computed over rows."""
+
+    marks: Marks
+    rows: Sets
+    test: str = ""  # a score: the part of the data it was measured on
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A constant."""
+
+    value: bool | int | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Column names of a frame, as a list or an index."""
+
+    columns: Columns
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A tuple, list, set or dict; ``keys`` for a dict. Kind ``each``: an iterator that gives all values every time."""
+
+    values: tuple[Value, ...]
+    kind: str = "tuple"
+    keys: tuple[object, ...] = ()
+    depth: int = 0
+    appended: tuple[int, ...] = ()  # depth of loops each value was appended at
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Row numbers of one part of a split."""
+
+    rows: Sets
+    part: str
+    site: Site
+    random: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """What a splitter's ``split`` iterates over."""
+
+    data: Data
+    site: Site
+    random: bool
+
+
+@dataclass(eq=False, slots=True)
+class Fit:
+    """A transformer or model; ``fitted`` is what its last fit saw."""
+
+    name: str
+    site: Site
+    row: Fitter | None = None
+    fitted: Marks = frozenset()
+    sure: bool = True
+    inner: tuple[Fit, ...] = ()
+    kind: str = ""
+    trained: Sets = frozenset()
+    stops: bool = False  # ``early_stopping_rounds`` is given when it is made
+
+
+@dataclass(frozen=True, slots=True)
+class Cutter:
+    """A splitter object: ``KFold(5, shuffle=True)``."""
+
+    row: Splitter
+    random: bool
+    site: Site
+
+
+@dataclass(eq=False, slots=True)
+class Instance:
+    """An object of a project class."""
+
+    name: str
+    values: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A function of the project, perhaps with its receiver."""
+
+    name: str
+    receiver: Instance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """``frame.groupby(...)``, perhaps with one column taken."""
+
+    data: Data
+    column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An accessor of a frame: ``loc``, ``iloc``, ``rolling(3)``, ``str``."""
+
+    data: Data
+    name: str
+
+
+Value = Union[  # noqa: UP007 - forward references do not take |
+    Data, Stat, Known, Names, Items, Index, Folds, Fit, Cutter, Instance, Bound, Grouped, View, None
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened. ``kind``: split, cut, fit, predict, score, leak or write.
+
+    Args:
+        kind: What.
+        site: Where.
+        data: The data it was done with, features first.
+        random: Whether a split draws its rows at random.
+        label: The name of what was called.
+        part: Of a cut: which part it takes.
+        mark: Of a leak: what saw the held-out rows.
+    """
+
+    kind: str
+    site: Site
+    data: tuple[Value, ...]
+    random: bool = False
+    label: str = ""
+    part: str = ""
+    mark: Mark | None = None
+    decides: bool = False
+
+
+def part_of(name: str) -> str:
+    """Which part of a split a variable's name says it holds."""
+    words = _words(name)
+    if words & {"train", "trn", "tr", "training"} and not words & {"test", "val", "valid", "validation"}:
+        return TRAIN
+    if words & {"test", "tst", "te", "testing", "holdout"}:
+        return TEST
+    return VALIDATION if words & {"val", "valid", "validation", "dev", "cv", "eval"} else ""
+
+
+def _words(name: str) -> set[str]:
+    spaced = "".join(f"_{one.lower()}" if one.isupper() else one if one.isalpha() else "_" for one in name)
+    whole = "".join(one.lower() if one.isalpha() else "_" for one in name)
+    # X_train, xTrain, Xtr, ytest: one letter in front belongs to the name of what is split.
+    found = set(spaced.split("_")) | set(whole.split("_"))
+    return found | {word[1:] for word in found if word[:1] in ("x", "y") and len(word) > 2}

@@ -1,0 +1,179 @@
+"""MLD611."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity, Span
+from mldebt.project.project import Project
+from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
+
+from .counting import Counting
+from .marked_fits import marked_fits
+
+
+@dataclass(frozen=True)
+class SilentJoin(ProjectRule):
+    """Two tables are joined with neither the key nor the kind of join nor their relation stated, and a model is fitted
+    on the result without a look at the number of rows.
+
+    ## Why it is debt
+
+    `a.merge(b)` joins on every column name the tables happen to share, and drops what has no partner. A new column of
+    the same name in one file changes the key; a key that is not unique multiplies rows. Nothing fails.
+
+    ## How to pay it back
+
+    `a.merge(b, how="left", on="patient_id", validate="m:1")`. The suggested fix adds `validate`.
+
+    ## When to leave it
+
+    Silent: `join`, whose key is the index somebody chose; joins that state a key, `how` or `validate`, joins of tables
+    made of the same rows, and those after which the length or shape is printed, logged or asserted.
+
+    ## References
+
+    - https://pandas.pydata.org/docs/reference/api/pandas.DataFrame.merge.html: `validate`
+    - Zhang, Cruz, van Deursen, "Code Smells for Machine Learning Applications", CAIN 2022, smell 6.
+    """
+
+    code = "MLD611"
+    severity = Severity.MINOR
+    confidence = Confidence.HIGH
+    minutes = 5
+    preview = True  # no finding on real code has been read
+    alone = Alone.REPORT
+    examples = (
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            visits, patients = pd.read_csv("visits.csv"), pd.read_csv("patients.csv")
+            frame = visits.merge(patients)
+            Ridge().fit(frame[["age"]], frame["cost"])
+            """,
+            fixed="""
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            visits, patients = pd.read_csv("visits.csv"), pd.read_csv("patients.csv")
+            frame = visits.merge(patients, validate="m:1")
+            Ridge().fit(frame[["age"]], frame["cost"])
+            """,
+            anchors=("example.py:5",),
+        ),
+        Bad(
+            {
+                "tables.py": """
+                    import pandas as pd
+
+
+                    def joined():
+                        return pd.merge(pd.read_csv("visits.csv"), pd.read_csv("patients.csv"))
+                    """,
+                "train.py": """
+                    from sklearn.linear_model import Ridge
+
+                    from tables import joined
+
+
+                    def main():
+                        frame = joined()
+                        Ridge().fit(frame[["age"]], frame["cost"])
+
+
+                    if __name__ == "__main__":
+                        main()
+                    """,
+            },
+            anchors=("tables.py:5",),
+        ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+
+            def train(visits_path, patients_path):
+                visits = pd.read_csv(visits_path)
+                visits = visits.merge(pd.read_csv(patients_path))
+                return Ridge().fit(visits[["age"]], visits["cost"])
+            """,
+            anchors=("example.py:7",),
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            visits, patients = pd.read_csv("visits.csv"), pd.read_csv("patients.csv")
+            frame = visits.merge(patients, how="left", on="patient", validate="m:1")
+            frame = frame.merge(pd.read_csv("cities.csv"), on="city")
+            Ridge().fit(frame[["age"]], frame["cost"])
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            visits, patients = pd.read_csv("visits.csv"), pd.read_csv("patients.csv")
+            frame = visits.merge(patients)
+            assert len(frame) == len(visits)
+            Ridge().fit(frame[["age"]], frame["cost"])
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            visits = pd.read_csv("visits.csv")
+            frame = visits.join(pd.get_dummies(visits["city"]))
+            frame = frame.join(pd.read_csv("cities.csv", index_col="city"))
+            Ridge().fit(frame[["age"]], frame["cost"])
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+
+            frame = pd.read_csv("visits.csv").merge(pd.read_csv("patients.csv"))
+            frame.to_csv("report.csv")
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            OPTIONS = load_options()
+            frame = pd.read_csv("visits.csv").merge(pd.read_csv("patients.csv"), **OPTIONS)
+            print("-".join(["a", "b"]))
+            Ridge().fit(frame[["age"]], frame["cost"])
+            """
+        ),
+    )
+
+    def check(self, project: Project) -> Iterator[Problem]:
+        for mark, fit in marked_fits(project, "join"):
+            if project[Counting].near((mark.site, fit.site)):
+                continue
+            yield Problem(
+                mark.site.place,
+                f"{mark.label} leaves key, kind and relation to chance; {fit.label} is fitted on the result",
+                related=(Related(fit.site.place, "fitted here", "effect"),),
+                evidence=("neither on, how nor validate is given", "no length or shape is looked at after it"),
+                symbol=mark.label,
+            )
+
+    def mend(self, problem: Problem, project: Project) -> Fix | None:
+        span = problem.place.span
+        line = project.modules[problem.place.path].text_lines[span.end_line - 1]
+        if problem.symbol != "merge" or span.line != span.end_line or line[span.end_column - 3] in "(,":
+            return None
+        at = Span(span.end_line, span.end_column - 1, span.end_line, span.end_column - 1)
+        edit = Edit(Place(problem.place.path, at), ', validate="m:1"')
+        return Fix(Applicability.SUGGEST, "state the relation", (edit,))

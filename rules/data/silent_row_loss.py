@@ -1,0 +1,225 @@
+"""MLD613."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mldebt.facts.schema import Assign, Call, Ref
+from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity, Span
+from mldebt.project.project import Project
+from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
+
+from .counting import Counting
+from .marked_fits import marked_fits
+
+
+@dataclass(frozen=True)
+class SilentRowLoss(ProjectRule):
+    """Rows are dropped because values are missing, invalid or far out, nobody counts how many, and a model is fitted on
+    the rest.
+
+    ## Why it is debt
+
+    The day a source sends a column half empty, half of the training rows vanish and every step still succeeds. What is
+    dropped is seldom random, so the model learns another population than the one it meets.
+
+    ## How to pay it back
+
+    Count before and after, and log or assert the difference:
+    `n = len(df); df = df.dropna(); log.info("dropna: %d -> %d", n, len(df))`. The suggested fix prints it.
+
+    ## When to leave it
+
+    Silent where the function or its file prints, logs, asserts or keeps a length or a shape, where no model is fitted
+    on the rows, and for ordinary selections of rows (`df[df["country"] == "NO"]`).
+
+    ## References
+
+    - Foidl, Felderer, Ramler, "Data Smells: Categories, Causes and Consequences", CAIN 2022.
+    - https://pandas.pydata.org/docs/reference/api/pandas.DataFrame.dropna.html
+    """
+
+    code = "MLD613"
+    severity = Severity.MINOR
+    confidence = Confidence.HIGH
+    minutes = 10
+    preview = True
+    alone = Alone.REPORT
+    examples = (
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.linear_model import LogisticRegression
+
+            frame = pd.read_csv("patients.csv")
+            frame = frame.dropna()
+            model = LogisticRegression().fit(frame[["age"]], frame["ill"])
+            """,
+            fixed="""
+            import pandas as pd
+            from sklearn.linear_model import LogisticRegression
+
+            frame = pd.read_csv("patients.csv")
+            rows_before = len(frame)
+            frame = frame.dropna()
+            print(f"dropna: {rows_before} -> {len(frame)} rows")
+            model = LogisticRegression().fit(frame[["age"]], frame["ill"])
+            """,
+            anchors=("example.py:5",),
+        ),
+        Bad(
+            {
+                "clean.py": """
+                    def without_outliers(frame):
+                        limit = frame["income"].quantile(0.99)
+                        return frame[frame["income"] < limit]
+                    """,
+                "train.py": """
+                    import pandas as pd
+                    from sklearn.linear_model import Ridge
+
+                    from clean import without_outliers
+
+                    frame = without_outliers(pd.read_csv("income.csv"))
+                    Ridge().fit(frame[["age"]], frame["income"])
+                    """,
+            },
+            anchors=("clean.py:3",),
+        ),
+        Bad(
+            """
+            import json
+
+            from sklearn.feature_extraction.text import HashingVectorizer
+            from sklearn.linear_model import SGDClassifier
+
+
+            def load(path):
+                texts, labels = [], []
+                for line in open(path):
+                    try:
+                        record = json.loads(line)
+                        texts.append(record["text"])
+                        labels.append(record["label"])
+                    except ValueError:
+                        continue
+                return texts, labels
+
+
+            def main():
+                texts, labels = load("reviews.jsonl")
+                SGDClassifier(random_state=0).fit(HashingVectorizer().fit_transform(texts), labels)
+
+
+            if __name__ == "__main__":
+                main()
+            """,
+            anchors=("example.py:15",),
+        ),
+        Good(
+            """
+            import logging
+
+            import pandas as pd
+            from sklearn.linear_model import LogisticRegression
+
+            frame = pd.read_csv("patients.csv")
+            n = len(frame)
+            frame = frame.dropna(subset=["age"])
+            logging.info("dropna: %d -> %d", n, len(frame))
+            model = LogisticRegression().fit(frame[["age"]], frame["ill"])
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import LogisticRegression
+
+            frame = pd.read_csv("patients.csv")
+            frame = frame[frame["country"] == "NO"]
+            frame = frame.dropna(axis=1)
+            model = LogisticRegression().fit(frame[["age"]], frame["ill"])
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+
+            frame = pd.read_csv("patients.csv").dropna()
+            frame.plot(x="age", y="weight")
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import LogisticRegression
+
+
+            def clean(frame):
+                kept = frame.dropna()
+                if len(kept) < 0.9 * len(frame):
+                    raise ValueError("too many rows are incomplete")
+                return kept
+
+
+            frame = clean(pd.read_csv("patients.csv"))
+            model = LogisticRegression().fit(frame[["age"]], frame["ill"])
+            """
+        ),
+        Good(
+            """
+            import json
+
+            from sklearn.feature_extraction.text import HashingVectorizer
+            from sklearn.linear_model import SGDClassifier
+
+            texts, bad = [], 0
+            for line in open("reviews.jsonl"):
+                try:
+                    texts.append(json.loads(line)["text"])
+                except ValueError:
+                    bad += 1
+                    continue
+            SGDClassifier(random_state=0).fit(HashingVectorizer().fit_transform(texts), [0, 1])
+            """
+        ),
+    )
+
+    def check(self, project: Project) -> Iterator[Problem]:
+        for mark, fit in marked_fits(project, "lost"):
+            if project[Counting].near((mark.site, fit.site)):
+                continue
+            yield Problem(
+                mark.site.place,
+                f"{mark.label} drops rows and nobody counts how many; {fit.label} is fitted on the rest",
+                related=(Related(fit.site.place, "fitted here", "effect"),),
+                evidence=("no length or shape is printed, logged, asserted or kept in its function or file",),
+                symbol=mark.label,
+            )
+
+    def mend(self, problem: Problem, project: Project) -> Fix | None:
+        module = project.modules[problem.place.path]
+        held = module.statement_at(problem.place.span.line)
+        stmt = held[0] if held is not None else None
+        if not isinstance(stmt, Assign) or not isinstance(stmt.value, Call) or len(stmt.targets) > 1:
+            return None
+        target, function = stmt.targets[0], stmt.value.function
+        if not isinstance(target, Ref) or not isinstance(function, Ref) or "\\" in module.text_lines[stmt.line - 1]:
+            return None
+        owner, _, method = function.name.rpartition(".")
+        span = module.place(stmt).span
+        line = module.text_lines[span.line - 1]
+        indent = line[: span.column - 1]
+        if not owner or indent.strip() or ";" in module.text_lines[span.end_line - 1]:
+            return None
+        start = Span(span.line, span.column, span.line, span.column)
+        end = Span(span.end_line, span.end_column, span.end_line, span.end_column)
+        edits = (
+            Edit(Place(module.path, start), f"rows_before = len({owner})\n{indent}"),
+            Edit(
+                Place(module.path, end),
+                f'\n{indent}print(f"{method}: {{rows_before}} -> {{len({target.name})}} rows")',
+            ),
+        )
+        return Fix(Applicability.SUGGEST, "print how many rows are dropped", edits)

@@ -1,0 +1,199 @@
+"""MLD617."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mldebt.finding import Confidence, Related, Severity
+from mldebt.project.project import Project
+from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
+
+from .row_flow import RowFlow
+from .rows import Cutter, Data, Event, Mark, Site
+
+
+@dataclass(frozen=True)
+class TimeTravelSplit(ProjectRule):
+    """Rows that are ordered in time are split at random, or are filled from later rows before they are split in time.
+
+    ## Why it is debt
+
+    The model is trained on rows from after those it is tested on, and features such as `shift`, `rolling` or `diff` of
+    a training row hold values of the test rows beside it. In use it never sees the future, so the score is too high.
+
+    ## How to pay it back
+
+    Split at a point in time: `train_test_split(..., shuffle=False)` on sorted rows, `frame[frame["date"] < cutoff]`, or
+    `TimeSeriesSplit`. Fill gaps forward, not backward, and do not centre rolling windows.
+
+    ## When to leave it
+
+    Silent: a time column that is only shown, rows in no order, splits without shuffling, folds by group, and frames of
+    which one row per object is kept.
+
+    ## References
+
+    - scikit-learn, Cross validation of time series data:
+      https://scikit-learn.org/stable/modules/cross_validation.html#cross-validation-of-time-series-data
+    - Kaufman, Rosset, Perlich, Stitelman, "Leakage in Data Mining", ACM TKDD 6(4), 2012.
+    """
+
+    code = "MLD617"
+    severity = Severity.MAJOR
+    confidence = Confidence.MEDIUM
+    minutes = 20
+    alone = Alone.REPORT
+    examples = (
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+            from sklearn.model_selection import train_test_split
+
+            load = pd.read_csv("load.csv").sort_values("date")
+            x_train, x_test, y_train, y_test = train_test_split(load[["wind", "sun"]], load["load"], random_state=0)
+            print(Ridge().fit(x_train, y_train).score(x_test, y_test))
+            """,
+            anchors=("example.py:6",),
+        ),
+        Bad(
+            {
+                "features.py": """
+                    def lagged(frame):
+                        frame["yesterday"] = frame["load"].shift(1)
+                        frame["week"] = frame["load"].rolling(7).mean()
+                        return frame.dropna()
+                    """,
+                "train.py": """
+                    import pandas as pd
+                    from sklearn.linear_model import Ridge
+                    from sklearn.model_selection import KFold, cross_val_score
+
+                    from features import lagged
+
+                    frame = lagged(pd.read_csv("load.csv"))
+                    folds = KFold(5, shuffle=True, random_state=0)
+                    print(cross_val_score(Ridge(), frame[["yesterday", "week"]], frame["load"], cv=folds))
+                    """,
+            },
+            anchors=("train.py:9",),
+        ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.model_selection import TimeSeriesSplit
+
+            frame = pd.read_csv("load.csv").set_index("timestamp").sort_index()
+            frame["wind"] = frame["wind"].bfill()
+            for train, test in TimeSeriesSplit(5).split(frame):
+                print(frame.iloc[train].mean(), frame.iloc[test].mean())
+            """,
+            anchors=("example.py:5",),
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+            from sklearn.model_selection import TimeSeriesSplit, cross_val_score, train_test_split
+
+            load = pd.read_csv("load.csv").sort_values("date")
+            load["wind"] = load["wind"].ffill()
+            load["yesterday"] = load["load"].shift(1)
+            train, test = train_test_split(load.dropna(), shuffle=False)
+            print(cross_val_score(Ridge(), train[["yesterday"]], train["load"], cv=TimeSeriesSplit(5)))
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.model_selection import train_test_split
+
+            claims = pd.read_csv("claims.csv")
+            claims.sort_values("date").plot(x="date", y="amount")
+            newest = claims.sort_values("date").head(10)
+            print(newest)
+            train, test = train_test_split(claims, random_state=0)
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.model_selection import train_test_split
+
+            visits = pd.read_csv("visits.csv").sort_values("date")
+            patients = visits.drop_duplicates("patient", keep="last")
+            train, test = train_test_split(patients, random_state=0)
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+
+            load = pd.read_csv("load.csv").sort_values("date")
+            load["week"] = load["load"].rolling(7).mean()
+            train, test = load[load["date"] < "2020-01-01"], load[load["date"] >= "2020-01-01"]
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.model_selection import KFold, train_test_split
+
+            flowers = pd.read_csv("flowers.csv").sort_values("petal_length")
+            train, test = train_test_split(flowers, random_state=0)
+            folds = KFold(5, shuffle=True, random_state=0).split(train)
+            """
+        ),
+    )
+
+    def check(self, project: Project) -> Iterator[Problem]:
+        told: set[Site] = set()
+        for run in project[RowFlow].runs:
+            for event in RowFlow.splits(run):
+                for site, problem in (*_shuffled(event), *_filled(event)):
+                    if site not in told:
+                        told.add(site)
+                        yield problem
+
+
+def _shuffled(event: Event) -> Iterator[tuple[Site, Problem]]:
+    if not event.random or event.part == "grouped" or event.kind == "cut":
+        return
+    marks = _marks(event, "time")
+    if marks:
+        first = marks[0]
+        cutters = [Related(one.site.place, "shuffles", "path") for one in event.data if isinstance(one, Cutter)]
+        yield (
+            event.site,
+            Problem(
+                event.site.place,
+                f"{event.label} draws test rows at random from rows ordered in time ({first.label})",
+                related=(
+                    *cutters,
+                    *[Related(one.site.place, f"{one.label}: the rows have an order in time") for one in marks[:3]],
+                ),
+                evidence=("the rows are shuffled before they are split", "no group keeps neighbours together"),
+                symbol=event.label,
+            ),
+        )
+
+
+def _filled(event: Event) -> Iterator[tuple[Site, Problem]]:
+    if event.random or not _marks(event, "time"):
+        return
+    for mark in _marks(event, "future"):
+        yield (
+            mark.site,
+            Problem(
+                mark.site.place,
+                f"{mark.label} fills rows from later ones before they are split in time",
+                related=(Related(event.site.place, "the split in time", "effect"),),
+                evidence=("the rows are ordered in time", "both parts are filled at once"),
+                symbol=mark.label,
+            ),
+        )
+
+
+def _marks(event: Event, kind: str) -> list[Mark]:
+    return [mark for data in event.data[:2] if isinstance(data, Data) for mark in data.kinds(kind)]
