@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import NamedTuple
 
 from mldebt.project.project import Project
 from mldebt.rule import Analysis
@@ -35,8 +36,7 @@ _TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """``plain`` is the token with its literal value taken out: ``"text"`` and ``1e-3`` become the kind of literal."""
 
     line: int

@@ -65,11 +65,11 @@ def quoted_blocks(module: Module) -> Iterator[Block]:
     for first, last in module.facts.texts:
         text = "\n".join(module.text_lines[first - 1 : last]).strip()
         match = re.fullmatch(r"([rRuUbB]{0,2})('''|\"\"\"|'|\")(.*?)\2;?", text, re.DOTALL)
-        if match is None or _explains(match[3]) or _documents_attribute(module, first):
+        # Prose stops the parser in its first line, long before all its words are looked at.
+        tree = _parse(_aligned(match[3].split("\n"))) if match is not None else None
+        if match is None or tree is None or _weight(tree) < _FEWEST:
             continue
-        body = match[3].split("\n")
-        tree = _parse(_aligned(body))
-        if tree is not None and _weight(tree) >= _FEWEST:
+        if not _explains(match[3]) and not _documents_attribute(module, first):
             yield Block(first, last, tree, _weight(tree), quoted=True)
 
 

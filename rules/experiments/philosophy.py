@@ -53,10 +53,6 @@ class Philosophy:
     def _declares(self, document: str) -> bool:
         known = self._declared.get(document)
         if known is None:
-            try:
-                with (self._project.root / document).open("rb") as file:
-                    text = file.read(_README_BYTES).decode("utf-8", errors="replace")
-            except OSError:
-                text = ""
+            text = self._project.content(document, _README_BYTES).decode("utf-8", errors="replace")
             known = self._declared[document] = _says(text)
         return known
