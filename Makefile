@@ -5,7 +5,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: scan test lint types precision clean
+.PHONY: scan test lint types docs precision clean
 
 scan: $(VENV)/.installed
 	@$(BIN)/mldebt scan "$(P)" $(ARGS) || test $$? -eq 1
@@ -22,6 +22,9 @@ lint: $(VENV)/.tested
 
 types: $(VENV)/.tested
 	$(BIN)/mypy
+
+docs: $(VENV)/.tested
+	$(BIN)/mkdocs build --strict
 
 precision: $(VENV)/.installed
 	@$(BIN)/python benchmarks/precision.py
