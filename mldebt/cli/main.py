@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from mldebt import __version__
 from mldebt.errors import MldebtError
@@ -23,10 +24,18 @@ OK, FINDINGS, TROUBLE, INTERRUPTED = 0, 1, 2, 130
 # so the modules are imported on demand.
 COMMANDS = (
     ("scan", "mldebt.cli.scan", "Find debt, score the repository, and say what to pay back first."),
+    ("init", "mldebt.cli.init", "Set a repository up: settings, baseline, pre-commit hooks and a workflow."),
+    ("baseline", "mldebt.cli.baseline", "Accept the debt there is, so that scans report new debt only."),
     ("rule", "mldebt.cli.rule", "Explain one rule: what it finds, why it is debt, how to pay it back."),
     ("rules", "mldebt.cli.rules", "List all rules by family."),
     ("entries", "mldebt.cli.entries", "List what can be run, and what each entry does, draws and seeds."),
+    ("knobs", "mldebt.cli.knobs", "List every setting with its values, where they stand and who reads them."),
+    ("artefacts", "mldebt.cli.artefacts", "List what programs write and read, who does, and what declares it."),
     ("why", "mldebt.cli.why", "Say why there is a finding at a line, or why there is none."),
+    ("server", "mldebt.cli.server", "Serve editors by the language server protocol."),
+    ("completion", "mldebt.cli.completion", "Print the script that completes this command in a shell."),
+    ("action", "mldebt.cli.action", "Scan in a GitHub workflow: annotations, summary, SARIF and outputs."),
+    ("test", "mldebt.cli.test", "Run rules' own examples, as written and in other spellings."),
 )
 ALIASES = {"check": "scan"}
 
@@ -59,6 +68,11 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, _, text in COMMANDS])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names and helps from the table: importing every command to hide the hidden ones takes half a second."""
+        found = [CompletionItem(name, help=text) for name, _, text in COMMANDS if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The way in of a process that ends with the command: no garbage in it is worth collecting."""

@@ -54,6 +54,18 @@ def test_starting_imports_nothing_dear(arguments: list[str]) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("arguments", [["rules"], ["scan", "--no-cache", "--output-format", "json"]])
+def test_what_opens_no_syntax_tree_imports_no_libcst(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "train.py").write_text("import random\nprint(random.random())\n", encoding="utf-8")
+    program = (
+        "import sys\nfrom mldebt.cli.main import main\n"
+        f"main({arguments}, standalone_mode=False)\n"
+        "print(sorted({'libcst', 'astroid', 'rich.console', 'jinja2', 'multiprocessing'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_a_bug_leaves_with_2_and_a_traceback(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("not as planned")
