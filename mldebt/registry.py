@@ -105,10 +105,13 @@ def _folder(package: str, *path: Path) -> None:
 def _from_file(path: Path, name: str) -> ModuleType:
     if path.suffix != ".py":
         raise PluginError(f"{path} is no Python file")
+    was, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # a scan leaves nothing behind in the repository
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
         raise PluginError(f"rule file {path} cannot be loaded: {error}") from error
+    finally:
+        sys.dont_write_bytecode = was
 
 
 def _collected(modules: Iterable[ModuleType]) -> Registry:
