@@ -14,15 +14,12 @@ from mldebt.module import Module
 from .removal import block_of, is_documented, whole_lines
 
 
-_LONGEST = 400  # lines: every branch of a ladder opens the whole of it
-
-
 def resolved(module: Module, scope: int, stmt: If | While, outcome: bool) -> Edit | None:
     """The edit that leaves of an ``if`` or ``while`` what its test lets run; None when other code stands there."""
     top = _top(module, scope, stmt)
     rows = module.text_lines
     first, last = top.line, _last(rows, top)
-    if last - first > _LONGEST:
+    if last - first > 400:  # lines: every branch of a ladder opens the whole of it
         return None
     head = rows[first - 1][: len(rows[first - 1]) - len(rows[first - 1].lstrip())]
     shift = 0 if not head else 1
