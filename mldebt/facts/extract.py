@@ -18,7 +18,10 @@ from mldebt.facts.syntax import parse
 from mldebt.sources.text import Source
 
 _RECURSION_LIMIT = 6000  # ast accepts about 3,000 levels; each costs the walk one or two frames
-_TRY = (ast.Try, ast.TryStar) if sys.version_info >= (3, 11) else (ast.Try,)
+if sys.version_info >= (3, 11):
+    _TRY = (ast.Try, ast.TryStar)
+else:
+    _TRY = (ast.Try,)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(ir.ModuleFacts)

@@ -245,6 +245,20 @@ class ConstantGuardedBranch(ProjectRule):
         ),
         Good(
             """
+            def cached(build):
+                built = None
+
+                def run():
+                    nonlocal built
+                    if built is None:
+                        built = build()
+                    return built
+
+                return run
+            """
+        ),
+        Good(
+            """
             import argparse
 
             parser = argparse.ArgumentParser()
@@ -270,10 +284,10 @@ class ConstantGuardedBranch(ProjectRule):
             yield _problem(name, branches, project)
 
     def mend(self, problem: Problem, project: Project) -> Fix | None:
-        if len(project[ConstantTests].branches) > 500:  # generated code: a fix would look through all for each
-            return None
-        places = {problem.place, *(one.place for one in problem.related)}
-        branches = [one for one in project[ConstantTests].branches if one.module.place(one.stmt) in places]
+        at = project[ConstantTests].at
+        branches = [
+            branch for place in (problem.place, *(one.place for one in problem.related)) for branch in at[place]
+        ]
         edits: list[Edit] = []
         safe = True
         for branch in branches:

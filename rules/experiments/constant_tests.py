@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -15,6 +14,8 @@ from mldebt.facts.schema import (
     ASSIGNED,
     CLASS,
     FUNCTION,
+    GLOBAL,
+    NONLOCAL,
     Boolean,
     Call,
     Compare,
@@ -29,25 +30,28 @@ from mldebt.facts.schema import (
     While,
 )
 from mldebt.facts.walk import calls, expressions, statements, walk
+from mldebt.finding import Place
 from mldebt.module import Module
 from mldebt.rule import Analysis, FileParts
 
-_LITERAL = re.compile(
-    r"""(?:^[ \t]*(?:if|elif|while)|\bif)[ \t(]+(?:not[ \t]+)?(?:True|False|None|\d+|""|'')"""
-    r"""[ \t)]*(?::|and\b|or\b|else\b)""",
-    re.MULTILINE,
+# Each begins with a word, or with ``=``: ``re`` then leaps from one to the next, ten times as fast as line by line.
+_CONSTANT = r"""(?:True|False|None|-?\d+|"[^"\n]*"|'[^'\n]*')"""
+_LITERALS = tuple(
+    re.compile(rf"""{word}[ \t(]+(?:not[ \t]+)?(?:True|False|None|\d+|""|'')[ \t)]*(?::|and\b|or\b|else\b)""")
+    for word in ("if", "while")
 )
-_BOUND = re.compile(
-    r"^[ \t]*([A-Za-z_]\w*)[ \t]*(?:[-+*/%&|^@]|//|\*\*|<<|>>)?(?::[^=\n]+)?=(?!=)[ \t]*([^\n#]*)", re.MULTILINE
+_TESTED = tuple(
+    re.compile(rf"{word}{lone}[ \t(]+(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*)")
+    for word, lone in (("if", ""), *((word, rf"(?<!\w{word})") for word in ("while", "not", "and", "or")))
 )
-_SIMPLE = re.compile(r"""(?:True|False|None|-?\d+|"[^"\n]*"|'[^'\n]*')[ \t]*""")
-_TESTED = re.compile(r"\b(?:if|elif|while|not|and|or)\b[ \t(]*(?:not\b[ \t(]*)*((?:[A-Za-z_]\w*\.)*)([A-Za-z_]\w*)")
+_ASSIGNED = re.compile(rf"=[ \t]*{_CONSTANT}[ \t]*(?:#|$)", re.MULTILINE)
+_BOUND = re.compile(r"[ \t]*([A-Za-z_]\w*)[ \t]*(?::[^=\n]+)?")
 _CHECKED = frozenset({"TYPE_CHECKING", "MYPY", "MYPY_CHECK_RUNNING"})
 _PATCHES = frozenset({"setattr", "patch", "object"})
 
 
 class Tests(msgspec.Struct, frozen=True):
-    """What one file offers: lines of literal tests, names assigned one simple constant, and names tested."""
+    """What one file offers: lines of literal tests, names given a simple constant, and names tested."""
 
     literals: list[int]
     constants: list[str]
@@ -69,21 +73,22 @@ class Branch(NamedTuple):
 class ConstantTests(Analysis):
     """Answers which branches can never, or only ever, be taken."""
 
+    version = 2
     collected = Tests
 
     @classmethod
     def collect(cls, file: FileParts) -> Tests | None:
         text = file.source.text
-        counts = Counter[str]()
+        tested = {name for pattern in _TESTED for name in pattern.findall(text)}
         simple = set[str]()
-        tested = {match[2] for match in _TESTED.finditer(text)}
-        for match in _BOUND.finditer(text):
-            counts[match[1]] += 1
-            at_top = match[0][0] not in " \t"
-            if (at_top or match[1] in tested) and _SIMPLE.fullmatch(match[2]):
-                simple.add(match[1])
-        literals = [text.count("\n", 0, match.start()) + 1 for match in _LITERAL.finditer(text)]
-        constants = sorted(name for name in simple if counts[name] == 1)
+        for match in _ASSIGNED.finditer(text):
+            start = match.start()
+            bound = _BOUND.fullmatch(text, text.rfind("\n", 0, start) + 1, start)
+            if bound and (bound[1] in tested or not bound.start(1) - bound.start()):
+                simple.add(bound[1])
+        starts = sorted(match.start() for pattern in _LITERALS for match in pattern.finditer(text))
+        literals = [text.count("\n", 0, start) + 1 for start in starts]
+        constants = sorted(simple)
         outside = {fact.bound for fact in file.facts.imports} | {name for name in tested if name.isupper()}
         names = sorted(tested & (outside | simple))
         return Tests(literals, constants, names) if literals or constants or names else None
@@ -103,7 +108,16 @@ class ConstantTests(Analysis):
             scopes = set(module.scopes_using(names)) | {module.scope_at(line) for line in tests.literals}
             for index in sorted(scopes):
                 found += self._in(module, index, frozenset(names))
-        return tuple(sorted(found, key=lambda one: (one.module.path, one.stmt.line, one.stmt.column)))
+        found.sort(key=lambda one: (one.module.path, one.stmt.line, one.stmt.column))
+        return tuple(_reached(found))
+
+    @cached_property
+    def at(self) -> Mapping[Place, Sequence[Branch]]:
+        """The branches by the place of their statements."""
+        found: dict[Place, list[Branch]] = {}
+        for branch in self.branches:
+            found.setdefault(branch.module.place(branch.stmt), []).append(branch)
+        return found
 
     def _in(self, module: Module, index: int, names: frozenset[str]) -> Iterator[Branch]:
         for stmt in statements(module.body(index)):
@@ -163,7 +177,9 @@ class ConstantTests(Analysis):
             at = scope
             while at >= 0 and (facts.scopes[at].kind == CLASS or last not in facts.scopes[at].bindings):
                 at = facts.scopes[at].parent
-            if at > 0 and facts.scopes[at].kind == FUNCTION and facts.scopes[at].bindings[last] & ASSIGNED:
+            if any(scope.bindings.get(last, 0) & (GLOBAL | NONLOCAL) for scope in facts.scopes):
+                return ""
+            if at > 0 and facts.scopes[at].kind == FUNCTION and facts.scopes[at].bindings[last] == ASSIGNED:
                 return f"{module.path}:{facts.scopes[at].qualname}.{last}"
             if at == 0 and facts.scopes[0].bindings[last] == ASSIGNED:
                 return "" if self._is_patched(last) else f"{module.path}:{last}"
@@ -181,6 +197,24 @@ class ConstantTests(Analysis):
                         if _gives(call, name):
                             return True
         return False
+
+
+def _reached(branches: Iterable[Branch]) -> Iterator[Branch]:
+    """Branches in order, without those in an arm that is known to be dead: it goes with them inside."""
+    path, dead = "", list[range]()
+    for branch in branches:
+        stmt = branch.stmt
+        if branch.module.path != path:
+            path, dead = branch.module.path, []
+        if any(stmt.line in arm for arm in dead):
+            continue
+        yield branch
+        if (
+            branch.conditional is None
+            and isinstance(stmt, (If, While))
+            and (arm := stmt.orelse if branch.outcome else stmt.body)
+        ):
+            dead.append(range(arm[0].line, arm[-1].end_line + 1))
 
 
 def _gives(call: Call, name: str) -> bool:
