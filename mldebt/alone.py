@@ -94,7 +94,7 @@ class Alone:
         data = text.encode("utf-8", "surrogatepass")
         source = source_of(path, text)
         seen = role(path, data, len(data))
-        held = bundled(source, seen, self._registry.analyses, tree)
+        held = bundled(source, seen, (), tree)
         if seen != "project" or held.facts.problems:
             return None
         return Project(
@@ -110,7 +110,6 @@ class Alone:
                 assume=config.assume,
             ),
             load=lambda _: source,
-            collected={path: held.collected},
         )
 
 

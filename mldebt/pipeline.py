@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -93,15 +93,15 @@ def _settled(request: Request, registry: Registry) -> Outcome:
 def _line(request: Request, registry: Registry, tree: Tree, config: Config, base: Base | None) -> Outcome:
     """Facts -> link -> judge -> assess -> waive -> baseline -> score -> mend -> report."""
     listing, rulebook = tree.listing, Rulebook(registry, config)
-    with Cache.open(request.cache_dir if request.use_cache else None, _versions(registry.analyses)) as cache:
+    with Cache.open(request.cache_dir if request.use_cache else None, _versions(rulebook.collects)) as cache:
         known = base.bundles if base else {}
         files = [file for file in listing.python if file.path not in known]
         fresh = read_facts(
-            request.root, files, registry.analyses, cache, _jobs(request), tree.files.instead, request.progress
+            request.root, files, rulebook.collects, cache, _jobs(request), tree.files.instead, request.progress
         )
         notes = (*config.notes, *cache.notes)
     bundles = {file.path: known.get(file.path) or fresh[file.path] for file in listing.python}
-    project = _linked(config, tree, bundles)
+    project = _linked(config, tree, bundles, rulebook.collects)
     verdict = judge.judge(project, rulebook, alone=request.stdin is not None, progress=request.progress)
     practices = judge.assess(project, registry.practices, verdict.errors)
     located = Located(project, request.paths_below())
@@ -203,7 +203,9 @@ def _alone(listing: Listing, path: str, content: bytes) -> Listing:
     return structs.replace(listing, python=(SourceFile(path, len(content), "project"),), artefacts=())
 
 
-def _linked(config: Config, tree: Tree, bundles: Mapping[str, Bundle]) -> Project:
+def _linked(
+    config: Config, tree: Tree, bundles: Mapping[str, Bundle], collecting: Collection[type[Analysis]]
+) -> Project:
     root, listing, instead = tree.files.root, tree.listing, tree.files.instead
     return Project(
         root=root,
@@ -220,6 +222,7 @@ def _linked(config: Config, tree: Tree, bundles: Mapping[str, Bundle]) -> Projec
         load=lambda path: load(root, path, instead.get(path)),
         content=tree.files.read,
         collected={path: bundle.collected for path, bundle in bundles.items()},
+        collecting=collecting,
     )
 
 
@@ -227,11 +230,11 @@ def _versions(analyses: Iterable[type[Analysis]]) -> str:
     """What cached facts depend on beside the files: the code that reads them, and the interpreter."""
     package = Path(__file__).parent
     code = {path for folder in ("facts", "sources") for path in (package / folder).glob("*.[pt][yo]*")}
-    code |= {Path(sys.modules[cls.__module__].__file__ or "") for cls in analyses if cls.collected is not None}
+    code |= {Path(sys.modules[cls.__module__].__file__ or "") for cls in analyses}
     digest = blake2b(digest_size=16)
     for path in sorted(code):
         digest.update(path.read_bytes())
-    named = [f"{cls.__module__}.{cls.__qualname__}={cls.version}" for cls in analyses if cls.collected is not None]
+    named = [f"{cls.__module__}.{cls.__qualname__}={cls.version}" for cls in analyses]
     return "|".join([__version__, f"{sys.version_info.major}.{sys.version_info.minor}", digest.hexdigest(), *named])
 
 

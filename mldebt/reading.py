@@ -191,7 +191,7 @@ def bundled(source: Source, seen: str, analyses: Iterable[type[Analysis]], tree:
     if seen == "project":
         parts = FileParts(facts, bodies, source)
         for analysis in analyses:
-            value = analysis.collect(parts) if analysis.collected is not None else None
+            value = analysis.collect(parts)
             if value is not None:
                 collected[f"{analysis.__module__}.{analysis.__qualname__}"] = msgspec.Raw(_encode(value))
     return Bundle(facts, collected)

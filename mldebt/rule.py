@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get
 import msgspec
 
 from mldebt import cst
+from mldebt.facts.extract import decode_body
 from mldebt.finding import Confidence, Fix, Place, Related, Severity
 
 if sys.version_info >= (3, 11):
@@ -173,6 +174,7 @@ class AnyRule(ABC):
     alone: ClassVar[Alone] = Alone.SILENT
     preview: ClassVar[bool] = False
     sensitive_to: ClassVar[frozenset[str]] = frozenset()  # rewrites (mldebt.variants) that do change its verdict
+    collects: ClassVar[tuple[type[Analysis], ...]] = ()  # analyses worth collecting beside the facts for it
     in_tests: ClassVar[bool] = False  # tests are read as callers and evidence; few rules report in them
 
     @classmethod
@@ -252,8 +254,9 @@ class FileParts:
 class Analysis:
     """A cross-file fact family other rules stand on, built on the first ``project[TheAnalysis]``.
 
-    ``collect``, where a subclass sets ``collected`` to a msgspec type, runs beside the facts in the worker and is
-    cached with them under ``version``; ``project.collected(TheAnalysis)`` gives the values by path.
+    ``project.collected(TheAnalysis)`` gives by path what ``collect`` makes of each file, where a subclass sets
+    ``collected`` to its msgspec type. For a selected rule that names the analysis in ``collects`` it runs beside the
+    facts, in the worker, and is cached with them under ``version``; for all others when it is asked for.
     """
 
     version: ClassVar[int] = 1
@@ -264,8 +267,14 @@ class Analysis:
 
     @classmethod
     def collect(cls, file: FileParts) -> Any:
-        """A small msgspec value for one file; None when there is nothing."""
+        """A small msgspec value for one file of the project's own; None when there is nothing."""
         return None
+
+    @classmethod
+    def collect_late(cls, module: Module) -> Any:
+        """``collect`` of a file that was read without it: read again, its bodies decoded again."""
+        bodies = [decode_body(raw) for raw in module.facts.bodies]
+        return cls.collect(FileParts(module.facts, bodies, module.source))
 
     def describe_entry(self, entry: Entry, /) -> Sequence[tuple[str, str]]:
         """What ``mldebt entries`` says of an entry beside its roles: (label, text) pairs, e.g. seeds and draws."""

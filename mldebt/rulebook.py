@@ -18,6 +18,7 @@ class Rulebook:
         self._classes = tuple(rule for rule in registry.rules if config.selects(rule))
         self._instances: dict[tuple[str, str], AnyRule] = {}
         self.codes = frozenset(rule.code for rule in self._classes)
+        self.collects = tuple(dict.fromkeys(analysis for rule in self._classes for analysis in rule.collects))
         self.known: Mapping[str, str] = {
             spelling: rule.code for rule in registry.rules for spelling in (rule.code, rule.name())
         }

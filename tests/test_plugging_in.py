@@ -68,6 +68,7 @@ class TossesEverywhere(ProjectRule):
 
     code = "MLD095"
     severity, confidence, minutes = Severity.MAJOR, Confidence.HIGH, 20
+    collects = (Tosses,)
     examples = ()
 
     most: int = 1
@@ -150,6 +151,19 @@ def test_analysis_rule_and_practice_of_a_third_party(
     assert practice["evidence"] == [{"path": "one.py", "line": 4}, {"path": "two.py", "line": 5}]
     assert report(root) == cold, "what was collected comes out of the cache as it went in"
     assert "tosses" in shell("entries", "--root", str(root), cwd=root).stdout
+
+
+def test_what_no_selected_rule_collects_is_collected_when_asked(
+    pack: Path, tmp_path: Path, report: Callable[..., dict[str, Any]]
+) -> None:
+    """Scans without the rule do not pay for its analysis; the practice that asks for it gets the same answer."""
+    (pack / "tosses_everywhere.py").write_text(TOSSES)
+    root = tmp_path / "coins"
+    root.mkdir()
+    (root / "one.py").write_text("from coins import toss\n\n\ndef main():\n    toss()\n")
+    assert practice_evidence(report(root)) == [5]
+    assert practice_evidence(report(root, "--select", "MLD401")) == [5]
+    assert practice_evidence(report(root)) == [5]
 
 
 def test_an_analysis_that_changes_is_collected_anew(

@@ -59,6 +59,7 @@ class Project:
         options: Settings from the root's configuration.
         load: Reads a source again, for positions and concrete syntax.
         collected: What analyses collected of each file: encoded values by the analysis's qualified name.
+        collecting: The analyses that did; others collect when they are asked.
         content: The first bytes of any file; None: as it is on disk.
     """
 
@@ -71,12 +72,13 @@ class Project:
         options: ProjectOptions,
         load: Callable[[str], Source],
         collected: Mapping[str, Mapping[str, msgspec.Raw]] | None = None,
+        collecting: Collection[type[Analysis]] = (),
         content: Callable[[str, int], bytes] | None = None,
     ) -> None:
         self.root, self.repository, self.every, self.options = root, repository, every, options
         self.modules: dict[str, Module] = {path: Module(path, facts[path], self, load) for path in sorted(facts)}
         self._facts: dict[str, ModuleFacts] = {path: facts[path] for path in self.modules}
-        self._collected = collected or {}
+        self._collected, self._collecting = collected or {}, collecting
         self._content = content
         self._definitions: dict[tuple[str, int], Definition] = {}
         self._flows: dict[tuple[str, int], Flow] = {}
@@ -299,6 +301,10 @@ class Project:
 
     def collected(self, analysis: type[Analysis]) -> Mapping[str, Any]:
         """What an analysis collected, by path, in the order of paths; files that gave nothing are absent."""
+        if analysis not in self._collecting:
+            own = (module for module in self.modules.values() if module.role == "project")
+            late = ((module.path, analysis.collect_late(module)) for module in own)
+            return {path: value for path, value in late if value is not None}
         key = f"{analysis.__module__}.{analysis.__qualname__}"
         decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(analysis.collected)
         return {

@@ -54,6 +54,7 @@ class HardCodedPath(ProjectRule):
     """
 
     code: ClassVar[str] = "MLD310"
+    collects = (PathReach,)
     severity: ClassVar[Severity] = Severity.MINOR
     confidence: ClassVar[Confidence] = Confidence.HIGH
     minutes: ClassVar[int] = 5

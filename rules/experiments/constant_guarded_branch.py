@@ -44,6 +44,7 @@ class ConstantGuardedBranch(ProjectRule):
     """
 
     code: ClassVar[str] = "MLD201"
+    collects = (ConstantTests,)
     severity: ClassVar[Severity] = Severity.MINOR
     confidence: ClassVar[Confidence] = Confidence.HIGH
     minutes: ClassVar[int] = 10

@@ -9,7 +9,7 @@ from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related,
 from mldebt.rule import Bad, Good, Problem, ProjectRule
 
 from .order_sinks import INDEX
-from .unordered import Unordered, UnorderedFlows
+from .unordered import SetDisplays, Unordered, UnorderedFlows
 
 if TYPE_CHECKING:
     from mldebt.project.project import Project
@@ -50,6 +50,7 @@ class UnorderedIterationIntoState(ProjectRule):
     severity = Severity.MAJOR
     confidence = Confidence.HIGH
     minutes = 5
+    collects = (SetDisplays,)
 
     examples = (
         Bad(
