@@ -115,27 +115,27 @@ def _from_file(path: Path, name: str) -> ModuleType:
 
 
 def _collected(modules: Iterable[ModuleType]) -> Registry:
-    modules = list(modules)
+    classes = [cls for module in modules for cls in _defined(module)]
     return Registry(
-        _unique(_defined(modules, AnyRule)),
-        tuple(sorted(_defined(modules, Analysis), key=lambda cls: f"{cls.__module__}.{cls.__name__}")),
-        tuple(sorted(_defined(modules, Practice), key=lambda cls: cls.id)),  # type: ignore[type-abstract]
-        tuple(value for cls in _defined(modules, object) for value in vars(cls).values() if isinstance(value, Table)),
-        tuple(sorted(_defined(modules, View), key=lambda cls: cls.command)),  # type: ignore[type-abstract]
+        _unique(_concrete(classes, AnyRule)),
+        tuple(sorted(_concrete(classes, Analysis), key=lambda cls: f"{cls.__module__}.{cls.__name__}")),
+        tuple(sorted(_concrete(classes, Practice), key=lambda cls: cls.id)),  # type: ignore[type-abstract]
+        tuple(value for cls in classes for value in vars(cls).values() if isinstance(value, Table)),
+        tuple(sorted(_concrete(classes, View), key=lambda cls: cls.command)),  # type: ignore[type-abstract]
     )
 
 
-def _defined(modules: Iterable[ModuleType], base: type[T]) -> list[type[T]]:
-    return [
-        value
-        for module in modules
-        for value in vars(module).values()
-        if inspect.isclass(value)
-        and value.__module__ == module.__name__  # first: most classes a module names are imported
-        and get_origin(value) is None  # Python 3.10 calls `list[int]` a class
-        and issubclass(value, base)
-        and not inspect.isabstract(value)
-    ]
+def _defined(module: ModuleType) -> Iterator[type]:
+    """The classes a module defines, without those it imports."""
+    for value in vars(module).values():
+        # Python 3.10 calls `list[int]` a class
+        if inspect.isclass(value) and value.__module__ == module.__name__ and get_origin(value) is None:
+            yield value
+
+
+def _concrete(classes: Iterable[type], base: type[T]) -> list[type[T]]:
+    """Those that inherit from ``base`` and leave nothing open. ``issubclass`` would ask every subclass of a base."""
+    return [cls for cls in classes if base in cls.__mro__ and not inspect.isabstract(cls)]
 
 
 def _unique(rules: Iterable[type[AnyRule]]) -> tuple[type[AnyRule], ...]:

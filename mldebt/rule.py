@@ -14,15 +14,11 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 import msgspec
+import tomli
 
 from mldebt import cst
 from mldebt.facts.extract import decode_body
 from mldebt.finding import Confidence, Fix, Place, Related, Severity
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from mldebt.facts.schema import Body, ModuleFacts, Stmt
@@ -125,7 +121,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 @cache
 def _document(path: Path) -> dict[str, Any]:
     """A knowledge file: several tables stand in one, and parsing it takes longer than making their rows."""
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    return tomli.loads(path.read_text(encoding="utf-8"))
 
 
 class Table(Generic[RowT]):

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import tomli
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from mldebt.adopting.draft import Draft
 from mldebt.adopting.seen import Seen
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 PYPROJECT, OWN = "pyproject.toml", "mldebt.toml"
 CODE = "MLD"
@@ -124,8 +119,8 @@ def _keeps(before: str, after: str) -> bool:
 
 def _parsed(text: str | None) -> dict[str, Any] | None:
     try:
-        return None if text is None else tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
+        return None if text is None else tomli.loads(text)
+    except (tomli.TOMLDecodeError, RecursionError):
         return None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import tomli
 
 from mldebt.facts.arguments import UNKNOWN, argument
 from mldebt.facts.schema import Attribute, Call, Expr, Ref, Starred
@@ -36,7 +37,7 @@ class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     common: _Common
 
 
-KNOWLEDGE = msgspec.toml.decode((Path(__file__).parent / "runners.toml").read_bytes(), type=Knowledge)
+KNOWLEDGE = msgspec.convert(tomli.loads((Path(__file__).parent / "runners.toml").read_text("utf-8")), Knowledge)
 
 # The last segments of what is known to call the project's code, but for data loaders, and of what is the model itself.
 PASSED_ON = frozenset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import tomli
 
 from mldebt.facts.schema import Build, Comprehension, Const, Expr, Format
 from mldebt.project.annotations import is_class_like
@@ -23,7 +24,7 @@ class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bases: dict[str, tuple[str, ...]]
 
 
-KNOWLEDGE = msgspec.toml.decode((Path(__file__).parent / "returns.toml").read_bytes(), type=Knowledge)
+KNOWLEDGE = msgspec.convert(tomli.loads((Path(__file__).parent / "returns.toml").read_text("utf-8")), Knowledge)
 
 _AUTO = {"AutoTokenizer": "PreTrainedTokenizerBase", "AutoConfig": "PretrainedConfig"}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+import tomli
 
 from mldebt.facts.schema import CLASS, FUNCTION, Build, Call, Expr, Ref
 from mldebt.facts.walk import calls, statements
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mldebt.module import Module
     from mldebt.project.project import Project
 
-_KNOWN: dict[str, dict[str, Any]] = msgspec.toml.decode((Path(__file__).parent / "entries.toml").read_bytes())
+_KNOWN: dict[str, dict[str, Any]] = tomli.loads((Path(__file__).parent / "entries.toml").read_text("utf-8"))
 _TABLES = ("decorators", "bases", "runners")
 _LIBRARIES = frozenset(name.partition(".")[0] for table in _TABLES for name in _KNOWN[table])
 _FRAMEWORKS = _LIBRARIES.union(*_KNOWN["methods"].values())

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-import msgspec
+import tomli
 from packaging.utils import canonicalize_name
 
 # Loaded before any script runs, so that no file of the same name ever shadows them.
@@ -19,7 +19,7 @@ _LOADED_FIRST = frozenset(
     {"sys", "builtins", "os", "io", "abc", "codecs", "site", "stat", "time", "posix", "posixpath", "ntpath", "types"}
 )
 _SOURCE_DIRECTORIES = frozenset({"src", "lib", "python", "source"})
-_DISTRIBUTIONS = msgspec.toml.decode((Path(__file__).parent / "distributions.toml").read_bytes())
+_DISTRIBUTIONS = tomli.loads((Path(__file__).parent / "distributions.toml").read_text("utf-8"))
 _WELL_KNOWN = frozenset(_DISTRIBUTIONS["well_known"])
 _IMPORT_NAMES: Mapping[str, str] = _DISTRIBUTIONS["import_names"]
 

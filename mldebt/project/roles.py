@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import tomli
 
 from mldebt.facts.schema import FUNCTION, Attribute, Ref
 from mldebt.finding import Place
@@ -39,7 +40,8 @@ class _Sinks(msgspec.Struct, frozen=True):
 
 
 _KNOWN = {
-    row.name: row for row in msgspec.toml.decode((Path(__file__).parent / "roles.toml").read_bytes(), type=_Sinks).sinks
+    row.name: row
+    for row in msgspec.convert(tomli.loads((Path(__file__).parent / "roles.toml").read_text("utf-8")), _Sinks).sinks
 }
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import tomli
+
 from mldebt.errors import ConfigurationError
 from mldebt.finding import ScanError
 from mldebt.settings.declaration import Declaration, typed
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 PYPROJECT, OWN = "pyproject.toml", "mldebt.toml"
 MAX_BYTES = 1 << 20
@@ -183,10 +179,10 @@ def _read(path: Path, label: str, folder: str, *, own: bool) -> Declaration | No
     try:
         # TOML knows two line ends, and universal new lines would turn a lone CR, an error, into one.
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
-        table: Any = tomllib.loads(text)
+        table: Any = tomli.loads(text)
     except UnicodeDecodeError as error:
         raise _BrokenError("not UTF-8", content.count(b"\n", 0, error.start) + 1) from None
-    except tomllib.TOMLDecodeError as error:
+    except tomli.TOMLDecodeError as error:
         place = re.search(r" \(at line (\d+), column \d+\)", str(error))
         line = int(place[1]) if place else content.rstrip().count(b"\n") + 1
         raise _BrokenError(f"not valid TOML: {str(error).partition(' (at ')[0]}", line) from None

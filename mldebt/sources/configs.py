@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
+import tomli
 from msgspec import Struct
 
 from mldebt.sources.artefacts import Leaf, Scalar
 from mldebt.sources.yaml_leaves import MAX_DEPTH, MAX_LEAVES, Reading, read_yaml
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["FORMATS", "Assignment", "Reading", "TomlText", "assignments", "read_config", "read_toml", "toml_text"]
 
@@ -143,8 +138,8 @@ def toml_text(text: str) -> TomlText:
     if any(part.count(".") > _MAX_DOTS for part in re.split("[=\n]", text)):
         return TomlText(text, {}, {}, (1, "a key of more than a thousand parts: not read"))
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        values = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         found = _TOML_ERROR_LINE.search(str(error))
         line = int(found[1]) if found and found[1] else text.count("\n") + 1
         problem = (line, f"not valid TOML: {_TOML_ERROR_LINE.sub('', str(error)).strip()}")
@@ -159,8 +154,8 @@ def _readable_toml(text: str, line: int) -> dict[str, object]:
     head = text[: ([*line_starts(text), len(text)])[min(line, text.count("\n") + 1)]]
     headers = [match.start() for match in _TOML_LINE.finditer(head) if match[1]]
     try:
-        return tomllib.loads(head[: headers[-1]]) if headers else {}
-    except (tomllib.TOMLDecodeError, RecursionError):
+        return tomli.loads(head[: headers[-1]]) if headers else {}
+    except (tomli.TOMLDecodeError, RecursionError):
         return {}
 
 
