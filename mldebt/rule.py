@@ -11,7 +11,7 @@ from functools import cache, cached_property
 from inspect import cleandoc
 from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
 import tomli
@@ -52,7 +52,6 @@ class Bad:
         fixed: The same after all fixes (``code``'s shape), if the rule mends.
         findings: How many findings the rule has to give.
         anchors: ``path:line`` of each finding, when the example pins them.
-        options: The rule's options in this example.
     """
 
     code: str | Mapping[str, str]
@@ -107,10 +106,7 @@ class Problem:
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One row of a knowledge table: what mldebt knows of one qualified name.
-
-    ``name`` is the key, ``source`` says where that is documented; ``since``/``until`` are library versions.
-    """
+    """What mldebt knows of one qualified name, and where that is documented; ``since``, ``until``: library versions."""
 
     name: str
     source: str = ""
@@ -238,8 +234,7 @@ class ProjectRule(AnyRule):
     def check(self, project: Project, /) -> Iterator[Problem]: ...
 
 
-@dataclass(frozen=True)
-class FileParts:
+class FileParts(NamedTuple):
     """What ``Analysis.collect`` sees of one file: its facts with bodies decoded, and its source."""
 
     facts: ModuleFacts
