@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,6 +36,7 @@ class Callers:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._known: dict[Definition, tuple[Site, ...] | None] = {}
+        self._mentioning: dict[str, list[int]] = {}
 
     def of(self, definition: Definition) -> tuple[Site, ...] | None:
         """The calls known to run a function, also by handing it on; None when too many are of that name to tell."""
@@ -46,7 +46,7 @@ class Callers:
 
     def _of(self, definition: Definition) -> tuple[Site, ...] | None:
         spellings = self.spellings(definition)
-        if sum(len(self._files.get(name, ())) for name in spellings) > _MOST_FILES:
+        if sum(len(self._files(name)) for name in spellings) > _MOST_FILES:
             return None
 
         def wanted(_module: Module, _scope: int, call: Call) -> bool:
@@ -80,20 +80,18 @@ class Callers:
 
     def mentioning(self, names: Iterable[str]) -> list[Module]:
         """The files that mention any of the identifiers, in the order of paths."""
-        numbers = {number for name in names for number in self._files.get(name, ())}
+        numbers = {number for name in names for number in self._files(name)}
         return [self._modules[number] for number in sorted(numbers)]
 
     @cached_property
     def _modules(self) -> list[Module]:
         return [module for _, module in sorted(self._project.modules.items())]
 
-    @cached_property
-    def _files(self) -> dict[str, list[int]]:
-        """Files by identifier: one index for all questions that go through the whole project."""
-        found = defaultdict[str, list[int]](list)
-        for number, module in enumerate(self._modules):
-            for name in module.facts.mentions:
-                found[name].append(number)
+    def _files(self, name: str) -> list[int]:
+        """The files that mention an identifier, by their place in ``_modules``."""
+        found = self._mentioning.get(name)
+        if found is None:
+            found = self._mentioning[name] = [i for i, one in enumerate(self._modules) if name in one.mentions]
         return found
 
     def spellings(self, definition: Definition) -> frozenset[str]:

@@ -80,7 +80,6 @@ class Project:
         self._facts: dict[str, ModuleFacts] = {path: facts[path] for path in self.modules}
         self._collected, self._collecting = collected or {}, collecting
         self._content = content
-        self._definitions: dict[tuple[str, int], Definition] = {}
         self._flows: dict[tuple[str, int], Flow] = {}
         self._analyses: dict[type[Analysis], Analysis] = {}
         self._spellings: dict[int, tuple[Collection[str], frozenset[str]]] = {}
@@ -157,16 +156,12 @@ class Project:
     # Definitions.
 
     def definition_at(self, module: Module, index: int) -> Definition:
-        key = (module.path, index)
-        definition = self._definitions.get(key)
-        if definition is None:
-            definition = self._definitions[key] = Definition(module, index)
-        return definition
+        return module.definition(index)
 
     def definition(self, name: str) -> Definition | None:
         """The function, class or module of a project name; None for variables and library names."""
         found = self.resolver.definition(name)
-        return None if found is None else self.definition_at(self.modules[found[0]], found[1])
+        return None if found is None else self.modules[found[0]].definition(found[1])
 
     def mro(self, class_name: str) -> tuple[str, ...]:
         """The class and its bases in method resolution order; "?" at the end when some are unknown."""

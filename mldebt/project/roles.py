@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +53,7 @@ class Roles:
         self._marks: dict[tuple[str, int], tuple[Mark, ...]] = {}
         self._steps: dict[tuple[str, int], tuple[Step, ...]] = {}
         self._libraries: dict[str, frozenset[str]] = {}
+        self._marking: dict[str, frozenset[int]] = {}
         self._reached: dict[str, tuple[tuple[str, Module, CallSite], ...]] = {}
 
     def of(self, entry: Entry) -> frozenset[str]:
@@ -122,7 +123,7 @@ class Roles:
         return self._marks[key]
 
     def _read(self, module: Module, index: int) -> Iterator[Mark]:
-        if self._segments.isdisjoint(module.segments(index)) and not self._families_in(module):
+        if index not in self._marking_in(module):
             return
         for site in module.call_sites(index):
             function = site.call.function
@@ -188,6 +189,43 @@ class Roles:
 
     def _families_in(self, module: Module) -> bool:
         return not self._family_heads.isdisjoint(self._imported(module))
+
+    def _marking_in(self, module: Module) -> frozenset[int]:
+        """The scopes of a file that may call a sink, by the identifiers they read."""
+        found = self._marking.get(module.path)
+        if found is None:
+            marking = set(module.scopes_using(self._segments))
+            if self._families_in(module):
+                marking.update(self._using_families(module))
+            found = self._marking[module.path] = frozenset(marking)
+        return found
+
+    def _using_families(self, module: Module) -> Iterable[int]:
+        scopes = module.facts.scopes
+        if self._family_words is None:
+            return range(len(scopes))
+        here = module.mentions & self._family_words
+        if not here:
+            return ()
+        return [i for i, scope in enumerate(scopes) if any(not here.isdisjoint(one.split(".")) for one in scope.uses)]
+
+    @cached_property
+    def _family_words(self) -> frozenset[str] | None:
+        """Identifiers of which every chain that links into a family has one; None: a star import hides them."""
+        families = tuple(name[:-1] for name, row in _KNOWN.items() if name.endswith(".*") and row.role)
+        words = {name.split(".")[-2] for name in families}
+        facts = [module.facts for module in self._project.modules.values()]
+        for fact in (fact for one in facts for fact in one.imports if not fact.level):
+            if f"{fact.module}.{fact.attribute or ''}.".startswith(families):
+                if fact.bound == "*":
+                    return None
+                words.add(fact.bound)
+        aliases = [(alias.target.split("."), alias.name) for one in facts for alias in one.aliases]
+        while True:
+            found = self._project.spellings(frozenset(words))
+            words = found.union(name for target, name in aliases if not found.isdisjoint(target))
+            if len(words) == len(found):
+                return found
 
     @cached_property
     def _functions(self) -> frozenset[str]:

@@ -117,9 +117,10 @@ class InterfaceBuilder:
     def _escapes(self, parser: Parser) -> bool:
         """Whether somebody we cannot see may add to the parser: an unknown call is handed it."""
         names = self._names_of(parser)
+        words = {name.rpartition(".")[2] for name in names}
         for module in self._modules:
-            for index, scope in enumerate(module.facts.scopes):
-                if names.isdisjoint(scope.uses):
+            for index in module.scopes_using(words):
+                if names.isdisjoint(module.scope(index).uses):
                     continue
                 for site in module.call_sites(index):
                     values = [*site.call.args, *(keyword.value for keyword in site.call.keywords)]

@@ -133,13 +133,14 @@ def _is_strict(call: Call) -> bool:
 
 def _open(definition: Definition) -> bool:
     """Whether a body parses a command line in some way of its own."""
-    return any(chain.rpartition(".")[2] in PARSE_METHODS or chain == "sys.argv" for chain in definition.scope.uses)
+    read = definition.module.segments(definition.index)
+    return not PARSE_METHODS.isdisjoint(read) or ("argv" in read and "sys.argv" in definition.scope.uses)
 
 
 def _parses(definition: Definition, running: Module) -> Iterator[Call]:
     """Calls of a parser's parsing methods that a body makes when ``running`` is the main module."""
     module, index = definition.module, definition.index
-    if not any(chain.rpartition(".")[2] in PARSE_METHODS for chain in module.scope(index).uses):
+    if PARSE_METHODS.isdisjoint(module.segments(index)):
         return
     main = module.facts.main if index == 0 and module is not running else None
     for site in module.call_sites(index):
