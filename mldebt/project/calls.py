@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from mldebt.facts.schema import CLASS, FUNCTION, Attribute, Call, Define, Expr, Ref, Scope, Starred
+from mldebt.facts.schema import CLASS, FUNCTION, PARAMETER, Attribute, Call, Define, Expr, Ref, Scope, Starred
 from mldebt.facts.walk import calls, statements
 from mldebt.project.attributes import is_class_method, self_name
 from mldebt.project.frameworks import KNOWLEDGE, PASSED_ON, Frameworks, calls_back, is_loader
@@ -50,7 +50,7 @@ class CallGraph:
         self._frameworks = Frameworks(project)
         self._targets: dict[tuple[object, ...], tuple[Target, ...]] = {}
         self._overridden: dict[tuple[str, str], tuple[Definition, ...]] = {}
-        self._edges: dict[str, tuple[Edge, ...]] = {}
+        self._edges: dict[Definition, tuple[Edge, ...]] = {}
 
     def targets(self, module: Module, scope: int, call: Call) -> tuple[Edge, ...]:
         """Edges of one call, evaluated in ``scope``; surest first."""
@@ -59,10 +59,9 @@ class CallGraph:
 
     def edges(self, definition: Definition) -> tuple[Edge, ...]:
         """Edges of a function's or module's body, in evaluation order. Bodies of classes in it are run by it."""
-        key = f"{definition.name}@{definition.index}"
-        known = self._edges.get(key)
+        known = self._edges.get(definition)
         if known is None:
-            known = self._edges[key] = tuple(
+            known = self._edges[definition] = tuple(
                 Edge(call, definition, target, how)
                 for scope, call in _sites(definition.module, definition.index)
                 for target, how in self._of(definition.module, scope, call)
@@ -85,10 +84,10 @@ class CallGraph:
         key = (module.path, scope, call.line, call.column, call.end_line, call.end_column)
         known = self._targets.get(key)
         if known is None:
-            found: dict[tuple[str, int], Target] = {}
+            found: dict[Definition, str] = {}
             for target, how in self._find(module, scope, call):
-                found.setdefault((target.module.path, target.index), (target, how))
-            known = self._targets[key] = tuple(found.values())
+                found.setdefault(target, how)
+            known = self._targets[key] = tuple(found.items())
         return known
 
     @cached_property
@@ -113,7 +112,8 @@ class CallGraph:
             yield from self._named(known, "exact")
             if isinstance(function, Ref) and "." in function.name:
                 yield from self._overrides(module, scope, function, known)
-            yield from self._library(module, scope, call, known)
+            if any(":" not in name for name in known):
+                yield from self._library(module, scope, call, known)
             return
         if not names and isinstance(function, (Ref, Attribute)):
             head, _, last = function.name.rpartition(".")
@@ -190,7 +190,7 @@ class CallGraph:
             bound = types.bindings(owner, rest)
             built = all(isinstance(one.value, Call) and one.annotation is None for one in bound)
             found = () if built else types.of(module, scope, receiver)
-        elif dot:
+        elif dot or not _may_be_parameter(module, scope, head):
             return ()
         else:
             origins = self._project.flow(module.definition(scope)).origins(receiver)
@@ -263,6 +263,12 @@ class CallGraph:
                 if scope.kind == FUNCTION and scope.parent > 0 and scopes[scope.parent].kind == CLASS:
                     found.setdefault(scope.name, []).append(module.definition(index))
         return found
+
+
+def _may_be_parameter(module: Module, scope: int, name: str) -> bool:
+    """Whether a name is a parameter of a scope, or of a lambda in it: asked before its flow is built."""
+    facts = module.facts.scopes[scope]
+    return bool(facts.bindings.get(name, 0) & PARAMETER) or name in facts.inner
 
 
 def _sites(module: Module, index: int) -> Iterator[tuple[int, Call]]:

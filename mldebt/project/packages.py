@@ -139,6 +139,8 @@ class Packages:
 
     def find(self, importer: str, dotted: str) -> str | None:
         """The target of an absolute import; None for what is not the project's."""
+        if dotted.partition(".")[0] not in self._segments:
+            return None  # most imports
         key = (parent(importer) if importer not in self.added else importer, dotted)
         if key not in self._found:
             self._found[key] = self._search(importer, dotted.split("."))
@@ -192,7 +194,7 @@ class Packages:
 
     def _search(self, importer: str, parts: Sequence[str]) -> str | None:
         head = parts[0]
-        if head in _LOADED_FIRST or head not in self._segments:
+        if head in _LOADED_FIRST:
             return None
         searched = dict.fromkeys([self.import_root(importer), *self.added.get(importer, ()), *self.roots])
         known = self.is_third_party(head)

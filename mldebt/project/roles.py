@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import tomli
 
-from mldebt.facts.schema import FUNCTION, Attribute, Ref
+from mldebt.facts.schema import FUNCTION, Attribute, Call, Ref
 from mldebt.finding import Place
 
 if TYPE_CHECKING:
@@ -107,9 +107,11 @@ class Roles:
         for edge in self._project.calls.edges(definition):
             yield edge.target, edge.call.line if edge.call is not None else 0
         module, index = definition.module, definition.index
+        if self._functions.isdisjoint(module.segments(index)):
+            return
         for site in module.call_sites(index):
-            for value in (*site.call.args, *[keyword.value for keyword in site.call.keywords]):
-                if type(value) is not Ref or value.name.rpartition(".")[2] not in self._functions:
+            for value in _handed(site.call):
+                if value.name.rpartition(".")[2] not in self._functions:
                     continue
                 for name in self._project.resolve(module, index, value.name):
                     target = self._project.definition(name) if ":" in name else None
@@ -243,6 +245,14 @@ class Roles:
     @cached_property
     def _family_heads(self) -> frozenset[str]:
         return frozenset(name.partition(".")[0] for name in _KNOWN if name.endswith(".*"))
+
+
+def _handed(call: Call) -> list[Ref]:
+    """The chains among a call's arguments."""
+    found = [value for value in call.args if type(value) is Ref]
+    if call.keywords:
+        found += [keyword.value for keyword in call.keywords if type(keyword.value) is Ref]
+    return found
 
 
 _SIGN_OF = {

@@ -75,7 +75,7 @@ class RoundTrips(Analysis):
 
     def _found(self, module: Module) -> Iterator[RoundTrip]:
         known = self.project[Conversions]
-        mentions = frozenset(module.facts.mentions)
+        mentions = module.mentions
         pairs = [pair for pair in known.pairs if pair[0] & mentions and pair[1] & mentions]
         if not pairs:
             return
