@@ -100,7 +100,10 @@ class ImportGraph:
         if steps is None:
             facts = self._resolver.facts[path]
             steps = self._steps[path] = []
+            packages = self._resolver.packages
             for fact in facts.imports:
+                if not fact.level and not packages.may_hold(fact.module):
+                    continue  # most of them
                 scope = fact.scope
                 while scope > 0 and facts.scopes[scope].kind == CLASS:
                     scope = facts.scopes[scope].parent

@@ -94,7 +94,7 @@ class Packages:
 
     @cached_property
     def _segments(self) -> frozenset[str]:
-        """Every directory and module name: an import of anything else, as most are, leads nowhere here."""
+        """Every directory and module name: an import of anything else leads nowhere here."""
         return frozenset(part for path in self.files for part in path.rpartition(".")[0].split("/"))
 
     def in_package(self, directory: str) -> bool:
@@ -137,10 +137,14 @@ class Packages:
         """The target of a directory itself."""
         return self._init(directory) or (f"{directory}/" if directory in self.directories else None)
 
+    def may_hold(self, dotted: str) -> bool:
+        """Whether a file or directory has the first name of an absolute import: a quick look, and most have not."""
+        return dotted.partition(".")[0] in self._segments
+
     def find(self, importer: str, dotted: str) -> str | None:
         """The target of an absolute import; None for what is not the project's."""
-        if dotted.partition(".")[0] not in self._segments:
-            return None  # most imports
+        if not self.may_hold(dotted):
+            return None
         key = (parent(importer) if importer not in self.added else importer, dotted)
         if key not in self._found:
             self._found[key] = self._search(importer, dotted.split("."))

@@ -56,8 +56,13 @@ def commented_blocks(module: Module) -> Iterator[Block]:
     """Every run of at least three comment lines that parses, in source order; explanations with code are left out."""
     for run in _runs(module.facts.comments):
         texts = [comment.text for comment in run]
-        if sum(_CODE.search(text) is not None for text in texts) and not any(map(_MARKERS.match, texts)):
+        if any(map(_may_be_code, texts)) and not any(map(_MARKERS.match, texts)):
             yield from _parsed([comment.line for comment in run], _uncommented(run))
+
+
+def _may_be_code(comment: str) -> bool:
+    # Behind a ``#`` only the first two of the pattern's alternatives can match: most comments have neither sign.
+    return ("(" in comment or "=" in comment) and _CODE.search(comment) is not None
 
 
 def quoted_blocks(module: Module) -> Iterator[Block]:
