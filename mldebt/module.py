@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mldebt import cst
 from mldebt.facts import schema as ir
 from mldebt.facts.arguments import UNKNOWN, Unknown
 from mldebt.facts.extract import decode_body
+from mldebt.facts.uses import Uses
 from mldebt.facts.walk import calls_in, expressions, position, statements
 from mldebt.finding import Edit, Place, Span
-from mldebt.project.definitions import Definition
 from mldebt.sources.roles import EXAMPLES, TESTS
 from mldebt.sources.text import Source, codepoint_column, lines
 from mldebt.tree import Fragment, dotted, open_file, open_statement
 
 if TYPE_CHECKING:
+    from mldebt.project.definitions import Definition
     from mldebt.project.project import Project
 
 _LEAVES = frozenset({ir.Ref, ir.Const})
@@ -71,7 +70,7 @@ class Module:
     def definition(self, index: int) -> Definition:
         definition = self._definitions.get(index)
         if definition is None:
-            definition = self._definitions[index] = Definition(self, index)
+            definition = self._definitions[index] = self.project.definition_at(self, index)
         return definition
 
     def body(self, index: int) -> ir.Body:
@@ -103,10 +102,8 @@ class Module:
         return found
 
     @cached_property
-    def _used(self) -> tuple[str, list[int]]:
-        """The chains that scopes read, one to a line, and where those of each scope begin: found faster than indexed."""
-        rows = ["\n".join([*scope.uses, ""]) for scope in self.facts.scopes]
-        return "\n" + "".join(rows), list(accumulate(map(len, rows), initial=1))
+    def _uses(self) -> Uses:
+        return Uses(self.facts.scopes)
 
     @cached_property
     def mentions(self) -> frozenset[str]:
@@ -116,21 +113,8 @@ class Module:
     def scopes_using(self, segments: Collection[str]) -> list[int]:
         """The scopes that read a chain ending in one of these identifiers, in order."""
         here = self.mentions.intersection(segments)
-        if not here:
-            return []
         # Decorators, defaults and bases are read in the enclosing scope, whose uses hold them.
-        found: set[int] = set()
-        text, starts = self._used
-        for segment in here:
-            row = f"{segment}\n"
-            at = text.find(row)
-            while at >= 0:
-                if text[at - 1] in ".\n":
-                    index = bisect_right(starts, at) - 1
-                    found.add(index)
-                    at = starts[index + 1] - 1  # the next scope, from the line end before it
-                at = text.find(row, at + 1)
-        return sorted(found)
+        return self._uses.of(here) if here else []
 
     def calls_of(self, names: Collection[str]) -> Iterator[tuple[str, CallSite]]:
         """Every call in the file whose linked name is one of ``names``, with that name."""

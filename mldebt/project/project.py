@@ -80,6 +80,7 @@ class Project:
         self._facts: dict[str, ModuleFacts] = {path: facts[path] for path in self.modules}
         self._collected, self._collecting = collected or {}, collecting
         self._content = content
+        self._definitions: dict[tuple[str, int], Definition] = {}
         self._flows: dict[tuple[str, int], Flow] = {}
         self._analyses: dict[type[Analysis], Analysis] = {}
         self._spellings: dict[int, tuple[Collection[str], frozenset[str]]] = {}
@@ -156,7 +157,11 @@ class Project:
     # Definitions.
 
     def definition_at(self, module: Module, index: int) -> Definition:
-        return module.definition(index)
+        key = (module.path, index)
+        definition = self._definitions.get(key)
+        if definition is None:
+            definition = self._definitions[key] = Definition(module, index)
+        return definition
 
     def definition(self, name: str) -> Definition | None:
         """The function, class or module of a project name; None for variables and library names."""

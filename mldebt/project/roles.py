@@ -215,16 +215,20 @@ class Roles:
     def _family_words(self) -> frozenset[str] | None:
         """Identifiers of which every chain that links into a family has one; None: a star import hides them."""
         families = tuple(name[:-1] for name, row in _KNOWN.items() if name.endswith(".*") and row.role)
-        words = {name.split(".")[-2] for name in families}
+        words = frozenset(name.split(".")[-2] for name in families)
         facts = [module.facts for module in self._project.modules.values()]
-        for fact in (fact for one in facts for fact in one.imports if not fact.level):
-            if f"{fact.module}.{fact.attribute or ''}.".startswith(families):
-                if fact.bound == "*":
-                    return None
-                words.add(fact.bound)
+        bound = {
+            fact.bound
+            for one in facts
+            for fact in one.imports
+            if not fact.level and f"{fact.module}.{fact.attribute or ''}.".startswith(families)
+        }
+        if "*" in bound:
+            return None
+        words |= bound
         aliases = [(alias.target.split("."), alias.name) for one in facts for alias in one.aliases]
         while True:
-            found = self._project.spellings(frozenset(words))
+            found = self._project.spellings(words)
             words = found.union(name for target, name in aliases if not found.isdisjoint(target))
             if len(words) == len(found):
                 return found
