@@ -1,8 +1,8 @@
-"""Python's scoping rules over the facts: which scope binds a name that is read in another."""
+"""Names in the facts: which scope binds one that is read in another, and how a chain ends."""
 
 from __future__ import annotations
 
-from mldebt.facts.schema import CLASS, GLOBAL, NONLOCAL, ModuleFacts
+from mldebt.facts.schema import CLASS, GLOBAL, NONLOCAL, Attribute, Expr, ModuleFacts, Ref
 
 
 def binding_scope(facts: ModuleFacts, scope_index: int, head: str) -> int | None:
@@ -34,3 +34,8 @@ def binding_scope(facts: ModuleFacts, scope_index: int, head: str) -> int | None
 def rebound_inside(facts: ModuleFacts, scope_index: int, head: str) -> bool:
     """Whether a comprehension or lambda of the scope binds ``head`` too, so that its reads there mean either."""
     return head in facts.scopes[scope_index].inner
+
+
+def last_segment(expr: Expr) -> str:
+    """``c`` of ``a.b.c`` and of ``a().c``; "" for what is no name."""
+    return expr.name[expr.name.rfind(".") + 1 :] if isinstance(expr, (Ref, Attribute)) else ""

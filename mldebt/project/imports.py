@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mldebt.facts import schema
 from mldebt.facts.schema import CLASS, IMPORTED, Import
+from mldebt.project.components import components
 from mldebt.project.packages import parent
 from mldebt.project.resolution import Resolver
 
@@ -150,7 +151,7 @@ class ImportGraph:
         """Modules reached from each, as bits by the modules' place in ``_paths``."""
         bit = {path: 1 << index for index, path in enumerate(self._paths)}
         reach: dict[str, int] = {}
-        for component in _components(self._edges):
+        for component in components(self._edges, self._edges.__getitem__):
             bits = 0
             for path in component:
                 bits |= bit[path]
@@ -179,34 +180,3 @@ class ImportGraph:
 
 def _path(module: Module | str) -> str:
     return module if isinstance(module, str) else module.path
-
-
-def _components(edges: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
-    """Strongly connected components, those imported before those that import them (Tarjan, iterative)."""
-    number: dict[str, int] = {}
-    low: dict[str, int] = {}
-    held: dict[str, None] = {}
-    for start in edges:
-        if start in number:
-            continue
-        number[start] = low[start] = len(number)
-        held[start] = None
-        stack = [(start, iter(edges[start]))]
-        while stack:
-            node, pending = stack[-1]
-            following = next((one for one in pending if one not in number or one in held), None)
-            if following is None:
-                stack.pop()
-                if stack:
-                    low[stack[-1][0]] = min(low[stack[-1][0]], low[node])
-                if low[node] == number[node]:
-                    component: list[str] = []
-                    while not component or component[-1] != node:
-                        component.append(held.popitem()[0])
-                    yield component
-            elif following in number:
-                low[node] = min(low[node], number[following])
-            else:
-                number[following] = low[following] = len(number)
-                held[following] = None
-                stack.append((following, iter(edges[following])))

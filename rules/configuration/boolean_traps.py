@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Assign, Attribute, Augment, Call, Const, Expr, Lambda, Ref, Stmt
 from mldebt.facts.walk import expressions, statements, walk
 from mldebt.rule import Analysis
 
 from .owners import Owners
-from .parsers import ARGPARSE, Declared, Parsers, method_of
+from .parsers import ARGPARSE, Declared, Parsers
 from .uses import tests
 
 if TYPE_CHECKING:
@@ -103,7 +104,11 @@ class BooleanTraps(Analysis):
             for index in module.scopes_using(frozenset({"register"})):
                 for site in module.call_sites(index):
                     args = site.call.args
-                    if method_of(site.call) != "register" or len(args) != 3 or not isinstance(args[0], Const):
+                    if (
+                        last_segment(site.call.function) != "register"
+                        or len(args) != 3
+                        or not isinstance(args[0], Const)
+                    ):
                         continue
                     if args[0].value == "type" and "builtins.bool" in module.names(index, args[1]):
                         return True

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mldebt.facts.arguments import UNKNOWN
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import FUNCTION, Call, Expr, Ref
 
 from .command_line import ANY, Interface, Option
-from .parsers import method_of
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -90,7 +90,7 @@ class ClickPrograms:
                         yield _name(decorator, scope.name), self.interface(module.definition(index))
             for index in module.scopes_using(frozenset({"add_command"})):
                 for site in module.call_sites(index):
-                    if method_of(site.call) == "add_command" and site.call.args:
+                    if last_segment(site.call.function) == "add_command" and site.call.args:
                         yield from self._added(module, index, site.call)
 
     def _is_below(self, module: Module, scope: int, decorator: Expr, group: Definition) -> bool:

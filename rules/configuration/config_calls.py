@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mldebt.facts.arguments import UNKNOWN
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import (
     KWARGS,
     VARARGS,
@@ -23,8 +24,8 @@ from mldebt.facts.schema import (
     Subscript,
 )
 from mldebt.facts.walk import calls_in
+from mldebt.project.callers import Site, given
 
-from .callers import Callers, Site, given
 from .config_objects import (
     BUILT,
     DYNAMIC,
@@ -41,7 +42,6 @@ from .config_objects import (
     wrapped,
 )
 from .owners import receiver_of
-from .parsers import method_of
 
 if TYPE_CHECKING:
     from mldebt.project.definitions import Definition
@@ -86,7 +86,7 @@ class Calls:
 
     def __init__(self, flow: ConfigFlow) -> None:
         self._flow = flow
-        self._callers = flow.project[Callers]
+        self._callers = flow.project.callers
 
     def value(self, call: Call) -> Holds:
         """What the call gives back."""
@@ -116,7 +116,7 @@ class Calls:
                     flow.journal.hand(Given(hold.root, hold.section, flow.module, flow.scope, call, value))
 
     def _returned(self, call: Call) -> Holds:
-        if not self._flow.variables.may_return(method_of(call)):
+        if not self._flow.variables.may_return(last_segment(call.function)):
             return NOTHING
         edges = self._flow.project.calls.targets(self._flow.module, self._flow.scope, call)
         return frozenset(
@@ -129,7 +129,7 @@ class Calls:
 
     def _method(self, call: Call, owners: Holds, held: dict[int, Holds]) -> Holds:
         """``cfg.get("lr", 1)``, ``cfg.items()``, ``cfg.update(lr=1)``, and methods a configuration class has itself."""
-        flow, method = self._flow, method_of(call)
+        flow, method = self._flow, last_segment(call.function)
         plain = [hold for hold in owners if not hold.path and not flow.schemas.is_leaf(hold)]
         inside = frozenset(hold for hold in owners if hold.path)
         if method in ("append", "extend", "add", "insert") or not plain:
@@ -160,7 +160,7 @@ class Calls:
         key = flow.module.constant(flow.scope, call.args[0]) if call.args else UNKNOWN
         if isinstance(key, str):
             found: Holds = frozenset(plain)
-            for part in key.split(".") if method_of(call) == "get" and "." in key else [key]:
+            for part in key.split(".") if last_segment(call.function) == "get" and "." in key else [key]:
                 found = flow.pick(found, part, GET, call)
             return found
         flow.escape(plain, call, "", DYNAMIC)
@@ -202,7 +202,7 @@ class Calls:
     # Calls that are given objects.
 
     def _taken(self, call: Call, held: dict[int, Holds]) -> Holds:
-        flow, method = self._flow, method_of(call)
+        flow, method = self._flow, last_segment(call.function)
         names = flow.module.names(flow.scope, call.function)
         first = held.get(id(call.args[0]), NOTHING) if call.args else NOTHING
         if not names or any(name.startswith("builtins.") for name in names):
@@ -221,7 +221,7 @@ class Calls:
 
     def _copied(self, call: Call, objects: Holds) -> None:
         """``replace(cfg, lr=1)`` gives a changed copy, which nobody calls a mutation; merging takes names not known."""
-        if method_of(call) in ("merge", "create", "structured"):
+        if last_segment(call.function) in ("merge", "create", "structured"):
             for hold in objects:
                 self._flow.journal.note(self._flow.journal.opened, self._flow.event(hold, hold.section, DYNAMIC, call))
 
@@ -411,12 +411,14 @@ class Calls:
         if isinstance(stmt, Do) and isinstance(stmt.value, Call):
             names = self._flow.module.names(self._flow.scope, stmt.value.function)
             inner = [call for call in calls_in(stmt.value) if call is not stmt.value]
-            shows = method_of(stmt.value) in _SHOWS or any(name.startswith(_SHOWING) for name in names)
-            return shows and all(method_of(one) in _SHOWS or method_of(one) == "type" for one in inner)
+            shows = last_segment(stmt.value.function) in _SHOWS or any(name.startswith(_SHOWING) for name in names)
+            return shows and all(
+                last_segment(one.function) in _SHOWS or last_segment(one.function) == "type" for one in inner
+            )
         value = getattr(stmt, "value", None)
         return isinstance(value, (Format, Binary)) and not list(calls_in(value))
 
 
 def _is_own_class(call: Call) -> bool:
     """``type(self)(self.args)``."""
-    return isinstance(call.function, Call) and method_of(call.function) == "type"
+    return isinstance(call.function, Call) and last_segment(call.function.function) == "type"

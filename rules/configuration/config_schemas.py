@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Expr, Ref
 
 from .config_classes import ConfigClasses, Field
 from .config_objects import CLASS, FILE, HYDRA, PARSER, Hold, Names, Root
-from .parsers import method_of
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -92,7 +92,7 @@ class Schemas:
         for module in self._project.modules.values():
             for index in module.scopes_using(_SETTERS):
                 for site in module.call_sites(index):
-                    for keyword in site.call.keywords if method_of(site.call) == "set_defaults" else ():
+                    for keyword in site.call.keywords if last_segment(site.call.function) == "set_defaults" else ():
                         names = module.names(index, keyword.value) if isinstance(keyword.value, Ref) else ()
                         for name in names:
                             definition = self._project.definition(name) if ":" in name else None

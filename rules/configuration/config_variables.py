@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mldebt.project.definitions import Definition
     from mldebt.project.project import Project
 
-from .callers import Callers
 
 _MOST_HOLDS = 12  # objects one variable may hold: a function called with more says nothing about any
 _MOST_SCOPES = 2500  # places that read an attribute of one name
@@ -31,7 +30,7 @@ class Variables:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._callers = project[Callers]
+        self._callers = project.callers
         self._held: dict[Work, dict[str, set[Hold]]] = {}
         self._attributes: dict[str, dict[str, set[Hold]]] = {}
         self._returned: dict[Work, set[Hold]] = {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN, Unknown
-from mldebt.facts.names import binding_scope
+from mldebt.facts.names import binding_scope, last_segment
 from mldebt.facts.schema import ASSIGNED, FUNCTION, Annotate, Assign, Build, Const, Expr, Ref, Stmt, Unary
 from mldebt.facts.walk import expressions, statements, walk
 from mldebt.finding import Place, Span
@@ -22,7 +22,6 @@ from .declarations import COMMAND, Declaration, Declarations
 from .namespaces import Namespaces
 from .options import Options
 from .owners import ENVIRONMENT
-from .parsers import method_of
 from .slots import Slots
 
 if TYPE_CHECKING:
@@ -189,7 +188,7 @@ class ConfigurationTable(Analysis):
         """``parser.set_defaults(lr=0.1)``."""
         for index in module.scopes_using(_SETTERS):
             for site in module.call_sites(index):
-                for keyword in site.call.keywords if method_of(site.call) == "set_defaults" else ():
+                for keyword in site.call.keywords if last_segment(site.call.function) == "set_defaults" else ():
                     value = module.constant(index, keyword.value)
                     if keyword.name is not None and value is not UNKNOWN:
                         yield self._bound(keyword.name, DEFAULTS, value, module.place(site), f"parser of {module.path}")

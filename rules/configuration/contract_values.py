@@ -26,10 +26,10 @@ from mldebt.facts.schema import (
 )
 from mldebt.facts.walk import statements, walk
 from mldebt.finding import Place
+from mldebt.project.callers import given
 from mldebt.rule import Analysis
 
 from ..glue.reach import Reach  # noqa: TID252 - installed under another name
-from .callers import Callers, given
 from .encoded_bodies import DISPLAYS, scopes_holding
 from .lineage import CALL, Lineage
 from .parsers import Parsers
@@ -79,7 +79,7 @@ class ContractValues(Analysis):
     def __init__(self, project: Project) -> None:
         super().__init__(project)
         self._slots, self._reach = project[Slots], project[Reach]
-        self._callers, self._parsers, self._lineage = project[Callers], project[Parsers], project[Lineage]
+        self._callers, self._parsers, self._lineage = project.callers, project[Parsers], project[Lineage]
         self._by_module: dict[str, tuple[Given, ...]] = {}
 
     def of(self, entry: Entry) -> dict[str, list[Given]]:

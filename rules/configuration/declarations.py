@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN, Unknown
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import FUNCTION, Build, Call, Const, Ref
 from mldebt.finding import Place, Span
 from mldebt.rule import Analysis
@@ -18,7 +19,7 @@ from .config_objects import CLASS, PARSER, Event, Names, Root
 from .lineage import CALL, Lineage
 from .namespaces import Namespaces
 from .owners import receiver_of
-from .parsers import Declared, Parsers, method_of
+from .parsers import Declared, Parsers
 from .parsers import Place as At
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Declarations(Analysis):
     def _clicked(self, module: Module, index: int, decorator: Call) -> Iterator[Declaration]:
         scope = module.scope(index)
         outer = max(scope.parent, 0)
-        if method_of(decorator) not in ("option", "argument") or _CLICK.isdisjoint(
+        if last_segment(decorator.function) not in ("option", "argument") or _CLICK.isdisjoint(
             module.names(outer, decorator.function)
         ):
             return
@@ -146,7 +147,7 @@ class Declarations(Analysis):
             outer = max(scope.parent, 0)
             for one in scope.decorators if scope.kind == FUNCTION else ():
                 function = one.function if isinstance(one, Call) else one
-                if method_of(Call(function, [], [], 0, 0, 0, 0)) in ("command", "callback") and not _TYPER.isdisjoint(
+                if last_segment(function) in ("command", "callback") and not _TYPER.isdisjoint(
                     module.names(outer, function)
                 ):
                     yield module.definition(index)
@@ -260,12 +261,12 @@ class Declarations(Analysis):
             if keyword.name == "parents" and isinstance(keyword.value, Build):
                 for item in keyword.value.items:
                     yield from self._parsers.of(module, scope, item).parsers
-        receiver = receiver_of(call) if method_of(call) == "add_parser" else None
+        receiver = receiver_of(call) if last_segment(call.function) == "add_parser" else None
         if receiver is None:
             return
         for creation in self.project[Lineage].of(module, scope, receiver):
             maker = creation.expr
-            if creation.kind == CALL and isinstance(maker, Call) and method_of(maker) == "add_subparsers":
+            if creation.kind == CALL and isinstance(maker, Call) and last_segment(maker.function) == "add_subparsers":
                 owner = receiver_of(maker)
                 if owner is not None:
                     made_in = self.project.modules[creation.path]

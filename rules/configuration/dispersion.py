@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mldebt.project.callers import Site, given
 from mldebt.rule import Analysis
 
-from .callers import Site, given
 from .configuration_table import CONSTANT, Bound, ConfigurationTable
 
 if TYPE_CHECKING:

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Assign, Attribute, Call, Conditional, Const, Ref, Return, Subscript
 from mldebt.facts.walk import statements, walk
 from mldebt.rule import Analysis
 
-from .callers import Callers
 from .config_objects import CLASS, DYNAMIC, FILE, PARSER, Event, Root
 from .declarations import Declarations
 from .namespaces import Namespaces
-from .parsers import method_of
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -117,7 +116,7 @@ class DistantWrites(Analysis):
         value = event.statement.value if isinstance(event.statement, Assign) else None
         if isinstance(value, Conditional):
             value = value.then
-        if not isinstance(value, Call) or method_of(value) not in ("getattr", "get", "pop", "setdefault"):
+        if not isinstance(value, Call) or last_segment(value.function) not in ("getattr", "get", "pop", "setdefault"):
             return False
         name = event.names[-1] if event.names else ""
         return any(isinstance(node, Const) and node.value == name for arg in value.args for node in walk(arg))
@@ -135,7 +134,7 @@ class DistantWrites(Analysis):
         origins = self.project.flow(event.module.definition(event.scope)).origins(head)
         for origin in origins:
             for call in walk(origin.value) if origin.value is not None else ():
-                if isinstance(call, Call) and method_of(call) in _COPIES:
+                if isinstance(call, Call) and last_segment(call.function) in _COPIES:
                     return True
         return False
 
@@ -162,7 +161,7 @@ class DistantWrites(Analysis):
 
     def _found_homes(self, root: Root) -> Iterator[str]:
         yield root.path
-        callers = self.project[Callers]
+        callers = self.project.callers
         if root.kind == PARSER:
             declarations = self.project[Declarations]
             yield from (one.place.path for one in declarations.arguments if declarations.related(one)(root))
@@ -172,7 +171,7 @@ class DistantWrites(Analysis):
             for path, module in self.project.modules.items():
                 if any(root.key in module.names(index, site.call.function)
                        for index in module.scopes_using(spellings) for site in module.call_sites(index)
-                       if method_of(site.call) in spellings):  # fmt: skip
+                       if last_segment(site.call.function) in spellings):  # fmt: skip
                     yield path
             return
         for module, scope in self._namespaces.places.get(root, ()):

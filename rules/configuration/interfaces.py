@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from mldebt.facts.arguments import UNKNOWN
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import FUNCTION, Build, Call, Expr, For, If, Lambda, Ref, Stmt, Try, While
 from mldebt.facts.walk import blocks
 
 from .command_line import ANY, REST, Interface, Option
 from .dataclass_options import HF_PARSERS, dataclass_options
 from .owners import receiver_of
-from .parsers import ARGPARSE, Declared, Parser, Parsers, Place, method_of
+from .parsers import ARGPARSE, Declared, Parser, Parsers, Place
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -142,7 +143,7 @@ class InterfaceBuilder:
         return frozenset(found)
 
     def _hides(self, module: Module, scope: int, call: Call) -> bool:
-        if method_of(call) in _HARMLESS:
+        if last_segment(call.function) in _HARMLESS:
             return False
         edges = self._project.calls.targets(module, scope, call)
         return not edges or any(edge.confidence == "cha" for edge in edges)
@@ -167,7 +168,7 @@ class InterfaceBuilder:
         for other in self._modules:
             for index in other.scopes_using(frozenset({name})):
                 for site in other.call_sites(index):
-                    if method_of(site.call) == name and self._hides(other, index, site.call):
+                    if last_segment(site.call.function) == name and self._hides(other, index, site.call):
                         return True
         return False
 
@@ -217,7 +218,7 @@ class InterfaceBuilder:
         for module in self._modules:
             for index in module.scopes_using(frozenset({"add_subparsers"})):
                 for site in module.call_sites(index):
-                    receiver = receiver_of(site.call) if method_of(site.call) == "add_subparsers" else None
+                    receiver = receiver_of(site.call) if last_segment(site.call.function) == "add_subparsers" else None
                     if receiver is not None and parser.key in self._parsers.of(module, index, receiver).parsers:
                         yield (module.path, site.call.line, site.call.column)
 
@@ -226,7 +227,7 @@ class InterfaceBuilder:
         for module in self._modules:
             for index in module.scopes_using(frozenset({"add_parser"})):
                 for site in module.call_sites(index):
-                    receiver = receiver_of(site.call) if method_of(site.call) == "add_parser" else None
+                    receiver = receiver_of(site.call) if last_segment(site.call.function) == "add_parser" else None
                     if receiver is not None and self._parsers.made_by(module, index, receiver, makers):
                         yield module, index, site.call
 
@@ -291,7 +292,7 @@ def _choices(declared: Declared) -> Any:
     for _ in range(_WRAPPED):
         if not isinstance(expr, Call) or expr.keywords:
             break
-        receiver = receiver_of(expr) if method_of(expr) == "keys" and not expr.args else None
+        receiver = receiver_of(expr) if last_segment(expr.function) == "keys" and not expr.args else None
         copies = len(expr.args) == 1 and not _COPIES.isdisjoint(declared.module.names(declared.scope, expr.function))
         if receiver is None and not copies:
             break

@@ -34,9 +34,9 @@ from mldebt.facts.schema import (
 )
 from mldebt.facts.walk import statements
 from mldebt.project.attributes import Attributes, Binding, self_name
+from mldebt.project.callers import given
 from mldebt.rule import Analysis
 
-from .callers import Callers, given
 from .option_defaults import default_text
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Lineage(Analysis):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
-        self.callers = project[Callers]
+        self.callers = project.callers
         self._attributes = Attributes(project)
         self._known: dict[tuple[object, ...], frozenset[Creation]] = {}
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mldebt.facts.schema import FUNCTION, Call, Expr, Ref
+from mldebt.facts.names import last_segment
+from mldebt.facts.schema import FUNCTION, Call, Expr
 from mldebt.rule import Analysis
 
-from .config_classes import COMMAND_LINES
 from .config_flow import ConfigFlow
 from .config_objects import FILE, HYDRA, NOTHING, PARSER, Event, Given, Hold, Holds, Journal, Root
 from .config_schemas import Schemas
 from .owners import DATA_LOADERS, LOADERS, PARSE_METHODS, Owners, receiver_of
-from .parsers import Parser, Parsers, method_of
+from .parsers import Parser, Parsers
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -58,7 +58,7 @@ class Namespaces(Analysis):
         """``parser.parse_args()`` and its like."""
         for index in module.scopes_using(PARSE_METHODS):
             for site in module.call_sites(index):
-                method = method_of(site.call)
+                method = last_segment(site.call.function)
                 if method not in PARSE_METHODS or any(":" in one for one in module.names(index, site.call.function)):
                     continue
                 receiver = receiver_of(site.call)
@@ -86,7 +86,7 @@ class Namespaces(Analysis):
         root = Root(PARSER, key, path, line, column)
         self.parsers[root] = frozenset(origins.parsers) if known else None
         self.made_by[root] = dict(origins.parsers) if known else {}
-        if method_of(call) not in _CLOSED or call.args[1:] or any(k.name != "args" for k in call.keywords):
+        if last_segment(call.function) not in _CLOSED or call.args[1:] or any(k.name != "args" for k in call.keywords):
             self.loose.add(root)
         return root
 
@@ -145,7 +145,7 @@ class Namespaces(Analysis):
             return
         for index in module.scopes_using(spellings):
             for site in module.call_sites(index):
-                if method_of(site.call) in spellings:
+                if last_segment(site.call.function) in spellings:
                     self._constructed(module, index, site.call, made, flow)
         for index, scope in enumerate(module.facts.scopes):
             for parameter in scope.parameters:
@@ -156,27 +156,13 @@ class Namespaces(Analysis):
     def _constructed(
         self, module: Module, scope: int, call: Call, made: dict[tuple[object, ...], Holds], flow: ConfigFlow
     ) -> None:
-        if method_of(call) in self._spellings:
-            roots = [self.schemas.root_of(name) for name in module.names(scope, call.function) if ":" in name]
-            self._make(made, flow, module, scope, call, frozenset(Hold(root) for root in roots if root is not None))
-        elif method_of(call) in self._commands and not COMMAND_LINES.isdisjoint(module.names(scope, call.function)):
-            found: set[Hold] = set()
-            for value in (*call.args, *(k.value for k in call.keywords)):
-                found |= {
-                    Hold(root)
-                    for name in (module.names(scope, value) if isinstance(value, Ref) else ())
-                    if (root := self.schemas.root_of(name)) is not None
-                }
-            self._make(made, flow, module, scope, call, frozenset(found))
+        roots = [self.schemas.root_of(name) for name in module.names(scope, call.function) if ":" in name]
+        self._make(made, flow, module, scope, call, frozenset(Hold(root) for root in roots if root is not None))
 
     @cached_property
     def _spellings(self) -> frozenset[str]:
         names = frozenset(self.schemas.classes.all)
-        return self.project.spellings(names) | self.project.spellings(COMMAND_LINES) if names else frozenset()
-
-    @cached_property
-    def _commands(self) -> frozenset[str]:
-        return self.project.spellings(COMMAND_LINES)
+        return self.project.spellings(names) if names else frozenset()
 
     def _make(
         self,
@@ -192,7 +178,7 @@ class Namespaces(Analysis):
                 self.places.setdefault(hold.root, []).append((module, scope))
             key = (module.path, call.line, call.column, call.end_line, call.end_column)
             made[key] = made.get(key, NOTHING) | holds
-            flow.variables.push(module.path, scope, method_of(call))
+            flow.variables.push(module.path, scope, last_segment(call.function))
 
     # Answers.
 

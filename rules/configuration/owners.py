@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Attribute, Call, Const, Expr, Ref
 from mldebt.facts.walk import walk
 from mldebt.rule import Analysis
@@ -167,7 +168,7 @@ class Owners(Analysis):
         if not depth:
             return
         if isinstance(expr, Call):
-            receiver = receiver_of(expr) if _last(expr) in _OPENERS else None
+            receiver = receiver_of(expr) if last_segment(expr.function) in _OPENERS else None
             for value in (*expr.args[:1], *([receiver] if receiver is not None else ())):
                 yield from self._text(module, scope, value)
                 yield from self._opened(module, scope, value, depth - 1)
@@ -234,11 +235,6 @@ class Owners(Analysis):
 
 
 _PARSERS = frozenset({"argparse.ArgumentParser"})
-
-
-def _last(call: Call) -> str:
-    function = call.function
-    return function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""
 
 
 def receiver_of(call: Call) -> Expr | None:

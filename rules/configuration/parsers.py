@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN, Unknown
 from mldebt.facts.constants import evaluate
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import (
     Assign,
-    Attribute,
     Build,
     Call,
     Expr,
@@ -22,9 +22,9 @@ from mldebt.facts.schema import (
     Stmt,
 )
 from mldebt.facts.walk import expressions, statements, walk
+from mldebt.project.callers import Site
 from mldebt.rule import Analysis
 
-from .callers import Site
 from .lineage import CALL, INSTANCE, NAMED, PARAMETER, SELF, UNTOLD, Creation, Lineage
 from .owners import receiver_of
 
@@ -199,14 +199,14 @@ class Parsers(Analysis):
         if creation.kind != CALL or not isinstance(creation.expr, Call) or creation.section:
             return None
         receiver = receiver_of(creation.expr)
-        if method_of(creation.expr) not in _GROUPS or receiver is None:
+        if last_segment(creation.expr.function) not in _GROUPS or receiver is None:
             return None
         return self.project.modules[creation.path], creation.scope, receiver
 
     def _parser(self, creation: Creation, call: Call) -> Parser | None:
         if creation.section:
             return None
-        if creation.kind == CALL and method_of(call) == "add_parser":
+        if creation.kind == CALL and last_segment(call.function) == "add_parser":
             return Parser(creation.path, creation.scope, call, "add_parser", True)
         if creation.kind in (CALL, INSTANCE, NAMED) and (
             self._is_parser(creation.name) or creation.name.endswith("ArgumentParser")
@@ -218,12 +218,6 @@ class Parsers(Analysis):
         return name == ARGPARSE or ARGPARSE in self.project.mro(name)
 
 
-def method_of(call: Call) -> str:
-    """``method`` of ``x.method(...)`` and ``method(...)``."""
-    function = call.function
-    return function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""
-
-
 def _declarations(module: Module) -> Iterator[Declared]:
     for index in module.scopes_using(_ADDERS):
         bound = _bound_methods(module, index)
@@ -232,7 +226,7 @@ def _declarations(module: Module) -> Iterator[Declared]:
                 for node in walk(root):
                     if not isinstance(node, Call):
                         continue
-                    receiver = receiver_of(node) if method_of(node) == "add_argument" else None
+                    receiver = receiver_of(node) if last_segment(node.function) == "add_argument" else None
                     if receiver is None and isinstance(node.function, Ref):
                         receiver = bound.get(node.function.name)
                     if receiver is not None and (node.args or node.keywords):
@@ -274,7 +268,7 @@ def _names(target: Expr) -> list[str]:
 def _rows(module: Module, scope: int, loop: For) -> Iterator[dict[str, Expr]]:
     """What each round of a loop binds, when it goes over a display; nothing when that is not known."""
     table, pairs = loop.iterable, False
-    if isinstance(table, Call) and method_of(table) == "items" and not table.args:
+    if isinstance(table, Call) and last_segment(table.function) == "items" and not table.args:
         table, pairs = receiver_of(table) or table, True
     display = _display(module, scope, table)
     if display is None:

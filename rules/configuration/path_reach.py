@@ -43,6 +43,7 @@ from mldebt.facts.schema import (
 from mldebt.facts.walk import blocks, expressions, statements, walk
 from mldebt.rule import Analysis, FileParts, Row, Table
 
+from ..glue.accesses import DIRECTORY, FILE, GLOB, Accesses  # noqa: TID252 - installed under another name
 from .literal_places import Around, nested
 from .machine_paths import TELLTALES, MachinePath, any_starts_like_one, machine_path
 
@@ -151,7 +152,12 @@ class PathReach(Analysis):
 
     @cached_property
     def _calls(self) -> dict[str, FileCall]:
-        return dict(self.project.rows(self.file_calls))
+        found = {
+            name: FileCall(name=name, argument=row.argument, position=row.position, every=bool(row.target))
+            for name, row in self.project.rows(Accesses.table).items()
+            if row.form in (FILE, DIRECTORY, GLOB) and row.argument
+        }
+        return found | dict(self.project.rows(self.file_calls))
 
     def of(self, module: Module) -> tuple[PathLiteral, ...]:
         """The literals of a file that are opened somewhere, in source order of each scope."""

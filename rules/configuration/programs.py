@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Assign, Build, Call, Const, Delete, Expr, Ref, Slice, Subscript
 from mldebt.facts.walk import children, expressions, statements
 from mldebt.finding import Place
@@ -19,7 +20,7 @@ from .command_line import Interface, Option
 from .dataclass_options import HF_PARSERS
 from .interfaces import InterfaceBuilder
 from .owners import PARSE_METHODS, receiver_of
-from .parsers import Parser, Parsers, method_of
+from .parsers import Parser, Parsers
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -122,10 +123,10 @@ class Programs(Analysis):
 
 def _is_strict(call: Call) -> bool:
     """Whether a parsing call refuses what the parser does not know."""
-    if method_of(call) in _STRICT:
+    if last_segment(call.function) in _STRICT:
         return True
     return (
-        method_of(call) == "parse_args_into_dataclasses"
+        last_segment(call.function) == "parse_args_into_dataclasses"
         and len(call.args) < 2
         and ({keyword.name for keyword in call.keywords} <= {"args", "look_for_args_file"})
     )
@@ -144,7 +145,7 @@ def _parses(definition: Definition, running: Module) -> Iterator[Call]:
         return
     main = module.facts.main if index == 0 and module is not running else None
     for site in module.call_sites(index):
-        if method_of(site.call) not in PARSE_METHODS or (main and main[0] <= site.call.line <= main[1]):
+        if last_segment(site.call.function) not in PARSE_METHODS or (main and main[0] <= site.call.line <= main[1]):
             continue
         # `args = parse_args()` calls the project's own function, whose body is looked at by itself
         if not any(":" in name for name in module.names(index, site.call.function)):
@@ -193,9 +194,9 @@ def _touches_argv(definition: Definition, *, elements: bool) -> bool:
         node = stack.pop()
         if isinstance(node, Ref) and node.name == "sys.argv":
             return True
-        if isinstance(node, Call) and method_of(node) in _STRICT and all(map(_is_argv, node.args)):
+        if isinstance(node, Call) and last_segment(node.function) in _STRICT and all(map(_is_argv, node.args)):
             continue
-        if isinstance(node, Call) and method_of(node) == "len":
+        if isinstance(node, Call) and last_segment(node.function) == "len":
             continue
         if isinstance(node, Subscript) and isinstance(node.index, Const) and (node.index.value == 0 or elements):
             continue

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN, Unknown
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Assign, Attribute, Build, Call, Const, Expr, Parameter, Ref, Stmt, Unary
 from mldebt.facts.walk import expressions, statements, walk
 from mldebt.finding import Span
+from mldebt.project.callers import Site, given
 from mldebt.rule import Analysis
 
-from .callers import Callers, Site, given
 from .config_classes import Field
 from .config_objects import CLASS, FILE, HYDRA, SPREAD, Event, Given, Names, Root
 from .declarations import CLI, COMMAND, Declaration, Declarations, leaf_place
 from .namespaces import Namespaces
-from .parsers import method_of
 
 if TYPE_CHECKING:
     from mldebt.finding import Place
@@ -66,7 +66,7 @@ class ShadowedDefaults(Analysis):
         super().__init__(project)
         self._namespaces = project[Namespaces]
         self._declarations = project[Declarations]
-        self._callers = project[Callers]
+        self._callers = project.callers
 
     @cached_property
     def all(self) -> tuple[Shadowed, ...]:
@@ -358,7 +358,7 @@ class ShadowedDefaults(Analysis):
         for module in self.project.modules.values():
             for index in module.scopes_using(spellings):
                 for site in module.call_sites(index):
-                    if method_of(site.call) in spellings and (
+                    if last_segment(site.call.function) in spellings and (
                         site.call.args or any(keyword.name in (field.name, None) for keyword in site.call.keywords)
                     ):
                         return True
@@ -376,7 +376,7 @@ class ShadowedDefaults(Analysis):
     def _fields(self) -> Iterator[Shadowed]:
         """Fields every constructor call gives an option."""
         schemas = self._namespaces.schemas
-        called = {method_of(site.call) for site in self._sites}
+        called = {last_segment(site.call.function) for site in self._sites}
         for name, definition in schemas.classes.all.items():
             if (
                 called.isdisjoint(self.project.spellings(frozenset({name})))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Assign, Attribute, Call, Const, If, Ref, Stmt, Try
 from mldebt.facts.walk import expressions, statements, walk
 from mldebt.rule import Analysis
@@ -35,7 +36,6 @@ from .lineage import CALL, INSTANCE, PARAMETER, SELF, Lineage
 from .namespaces import Namespaces
 from .options import CONFIGURATION_NAMES
 from .owners import PARSE_METHODS
-from .parsers import method_of
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -176,9 +176,9 @@ class UndeclaredOptions(Analysis):
         for module in self.project.modules.values():
             for index in module.scopes_using(frozenset({"set_defaults", "add_subparsers"})):
                 for site in module.call_sites(index):
-                    if method_of(site.call) == "set_defaults":
+                    if last_segment(site.call.function) == "set_defaults":
                         found |= {str(keyword.name) for keyword in site.call.keywords}
-                    elif method_of(site.call) == "add_subparsers":
+                    elif last_segment(site.call.function) == "add_subparsers":
                         found |= {str(module.constant(index, k.value)) for k in site.call.keywords if k.name == "dest"}
         return frozenset(found)
 
@@ -243,7 +243,9 @@ class UndeclaredOptions(Analysis):
 
     def _sets(self, module: Module, name: str) -> bool:
         return any(
-            method_of(site.call) == "setattr" and len(site.call.args) > 1 and _is_text(site.call.args[1], name)
+            last_segment(site.call.function) == "setattr"
+            and len(site.call.args) > 1
+            and _is_text(site.call.args[1], name)
             for index in module.scopes_using(frozenset({"setattr"}))
             for site in module.call_sites(index)
         )
@@ -289,7 +291,7 @@ class UndeclaredOptions(Analysis):
             return False
         if root.kind == PARSER:
             call = getattr(creation, "expr", None)
-            return kind == CALL and isinstance(call, Call) and method_of(call) in PARSE_METHODS
+            return kind == CALL and isinstance(call, Call) and last_segment(call.function) in PARSE_METHODS
         if root.kind == CLASS:
             return kind == INSTANCE and (name == root.key or root.key in self.project.mro(name))
         return kind == CALL

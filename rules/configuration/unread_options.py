@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mldebt.facts.names import binding_scope
+from mldebt.facts.names import binding_scope, last_segment
 from mldebt.facts.schema import Attribute, Call, Const, Ref, Subscript
 from mldebt.facts.walk import expressions, statements, walk
 from mldebt.rule import Analysis
@@ -21,7 +21,7 @@ from .config_variables import enclosing_class
 from .declarations import CLI, COMMAND, FIELD, FLAG, Declaration, Declarations, leaf_place
 from .namespaces import Namespaces
 from .options import CONFIGURATION_NAMES
-from .parsers import Declared, method_of
+from .parsers import Declared
 
 if TYPE_CHECKING:
     from mldebt.finding import Place
@@ -214,7 +214,7 @@ class UnreadOptions(Analysis):
             for site in module.call_sites(index):
                 known = (module.path, site.call.line, site.call.column) in self._known
                 named = any(isinstance(arg, Const) and arg.value == name for arg in site.call.args)
-                if named and not known and method_of(site.call) in _ASKS:
+                if named and not known and last_segment(site.call.function) in _ASKS:
                     return True
         for index in module.scopes_using(CONFIGURATION_NAMES):
             for stmt in statements(module.body(index)):
@@ -297,7 +297,7 @@ class UnreadOptions(Analysis):
                             node.args if isinstance(node, Call) else [node.index] if isinstance(node, Subscript) else []
                         )
                         named = any(isinstance(value, Const) and value.value == one.name for value in values)
-                        if named and not (isinstance(node, Call) and method_of(node).startswith("DEFINE_")):
+                        if named and not (isinstance(node, Call) and last_segment(node.function).startswith("DEFINE_")):
                             return True
         return False
 
@@ -416,7 +416,7 @@ def _is_configuration(expr: object) -> bool:
     elif isinstance(expr, Subscript) and isinstance(expr.index, Const):
         last = str(expr.index.value)
     elif isinstance(expr, Call):
-        last = method_of(expr)
+        last = last_segment(expr.function)
     return last.lower() in CONFIGURATION_NAMES
 
 

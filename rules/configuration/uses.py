@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN, Unknown
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import (
     Annotate,
     Assert,
@@ -103,7 +104,7 @@ def _compared(module: Module, scope: int, parent: Compare, node: Expr, value: An
 
 def _called(call: Call, node: Expr, value: Any) -> Any:
     function = call.function
-    name = function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""
+    name = last_segment(function)
     try:
         if function is node:
             return UNKNOWN

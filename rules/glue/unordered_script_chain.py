@@ -15,6 +15,23 @@ from .dvc_stages import Stages, yaml_text
 from .script_chains import Chain, ScriptChains, entries_of
 
 _SHOWN = 4
+_STEPS = {  # three steps that hand files on, in several examples
+    "01_clean.py": """
+    import pandas as pd
+
+    pd.read_csv("data/raw.csv").to_csv("data/clean.csv")
+    """,
+    "02_features.py": """
+    import pandas as pd
+
+    pd.read_csv("data/clean.csv").to_csv("data/features.csv")
+    """,
+    "03_train.py": """
+    import pandas as pd
+
+    print(pd.read_csv("data/features.csv").mean())
+    """,
+}
 
 
 @dataclass(frozen=True)
@@ -154,41 +171,13 @@ class UnorderedScriptChain(ProjectRule):
         ),
         Good(
             {
-                "01_clean.py": """
-                import pandas as pd
-
-                pd.read_csv("data/raw.csv").to_csv("data/clean.csv")
-                """,
-                "02_features.py": """
-                import pandas as pd
-
-                pd.read_csv("data/clean.csv").to_csv("data/features.csv")
-                """,
-                "03_train.py": """
-                import pandas as pd
-
-                print(pd.read_csv("data/features.csv").mean())
-                """,
+                **_STEPS,
                 "run_all.sh": "set -e\npython 01_clean.py\npython 02_features.py\npython 03_train.py\n",
             }
         ),
         Good(
             {
-                "01_clean.py": """
-                import pandas as pd
-
-                pd.read_csv("data/raw.csv").to_csv("data/clean.csv")
-                """,
-                "02_features.py": """
-                import pandas as pd
-
-                pd.read_csv("data/clean.csv").to_csv("data/features.csv")
-                """,
-                "03_train.py": """
-                import pandas as pd
-
-                print(pd.read_csv("data/features.csv").mean())
-                """,
+                **_STEPS,
                 "Makefile": """
                 data/clean.csv: 01_clean.py data/raw.csv
                 \tpython 01_clean.py
@@ -239,21 +228,7 @@ class UnorderedScriptChain(ProjectRule):
         ),
         Good(
             {
-                "01_clean.py": """
-                import pandas as pd
-
-                pd.read_csv("data/raw.csv").to_csv("data/clean.csv")
-                """,
-                "02_features.py": """
-                import pandas as pd
-
-                pd.read_csv("data/clean.csv").to_csv("data/features.csv")
-                """,
-                "03_train.py": """
-                import pandas as pd
-
-                print(pd.read_csv("data/features.csv").mean())
-                """,
+                **_STEPS,
                 "main.py": """
                 import subprocess
                 import sys

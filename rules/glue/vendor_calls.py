@@ -17,7 +17,7 @@ from mldebt.project.project import Project
 from mldebt.rule import Analysis, Row, Table
 
 from .evidence import owner
-from .vendors import vendor_of
+from .vendors import vendor_among
 
 _FARTHEST = 5
 
@@ -70,11 +70,7 @@ class VendorCalls(Analysis):
 
     def library(self, names: Sequence[str]) -> str | None:
         """The volatile library that linked names belong to."""
-        for name in names:
-            vendor = vendor_of(name, self.project)
-            if vendor in self.libraries:
-                return vendor
-        return None
+        return vendor_among(names, self.libraries, self.project)
 
     def _modules(self) -> Iterator[Module]:
         for module in self.project.modules.values():

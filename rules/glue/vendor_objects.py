@@ -32,7 +32,7 @@ from mldebt.rule import Analysis, Table
 
 from .evidence import owner
 from .vendor_calls import ClientReader, Volatile
-from .vendors import vendor_of
+from .vendors import vendor_among
 
 # What gives a client, a session or a connection: callers are to call methods of these.
 _MAKES = tuple(
@@ -75,11 +75,7 @@ class VendorObjects(Analysis):
 
     def library(self, names: Sequence[str]) -> str | None:
         """The library of interest that linked names belong to."""
-        for name in names:
-            vendor = vendor_of(name, self.project)
-            if vendor in self.libraries:
-                return vendor
-        return None
+        return vendor_among(names, self.libraries, self.project)
 
     def leaks(self, modules: int, hops: int) -> Iterator[Leak]:
         """The functions that return an object of a library, in the order of paths.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Sequence
 
 from mldebt.project.project import Project
 
@@ -21,3 +22,9 @@ def vendor_of(name: str, project: Project) -> str | None:
     if project.module_named(root) is not None:
         return None
     return f"{root}.{rest.partition('.')[0]}" if root in _SHARED and rest else root
+
+
+def vendor_among(names: Sequence[str], libraries: Collection[str], project: Project) -> str | None:
+    """The first of these libraries that linked names belong to."""
+    vendors = (vendor_of(name, project) for name in names)
+    return next((vendor for vendor in vendors if vendor in libraries), None)
