@@ -5,7 +5,7 @@ All of it is iterative and dispatches on the exact type: these loops run once pe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from mldebt.facts.schema import (
@@ -147,6 +147,37 @@ def calls_in(expr: Expr) -> list[Call]:
             parts = table.get(kind)
             if parts is not None:
                 stack.extend(parts(node))
+    found.reverse()
+    return found
+
+
+def named_in(expr: Expr, names: Collection[str]) -> list[Expr]:
+    """The parts of an expression that end in one of these names, or are calls of such, in evaluation order.
+
+    ``f()()`` counts as a call of ``f``.
+    """
+    found: list[Expr] = []
+    table = _CHILDREN
+    stack: list[Any] = [expr]
+    while stack:
+        node = stack.pop()
+        kind = type(node)
+        if kind is Const:
+            continue
+        named = node
+        if kind is Call:
+            named = node.function
+            if type(named) is Call:
+                named = named.function
+        if kind is Ref or type(named) is Ref or type(named) is Attribute:
+            name = named.name
+            if name[name.rfind(".") + 1 :] in names:
+                found.append(node)
+            if kind is Ref:
+                continue
+        parts = table.get(kind)
+        if parts is not None:
+            stack.extend(parts(node))
     found.reverse()
     return found
 

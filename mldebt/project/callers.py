@@ -36,7 +36,7 @@ class Callers:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._known: dict[Definition, tuple[Site, ...] | None] = {}
-        self._mentioning: dict[str, list[int]] = {}
+        self._spellings: dict[Definition, frozenset[str]] = {}
 
     def of(self, definition: Definition) -> tuple[Site, ...] | None:
         """The calls known to run a function, also by handing it on; None when too many are of that name to tell."""
@@ -45,8 +45,10 @@ class Callers:
         return self._known[definition]
 
     def _of(self, definition: Definition) -> tuple[Site, ...] | None:
+        if len(self._names(definition)) > _MOST_FILES:
+            return None  # each stands in the file that defines it
         spellings = self.spellings(definition)
-        if sum(len(self._files(name)) for name in spellings) > _MOST_FILES:
+        if sum(len(self._files.get(name, ())) for name in spellings) > _MOST_FILES:
             return None
 
         def wanted(_module: Module, _scope: int, call: Call) -> bool:
@@ -80,27 +82,40 @@ class Callers:
 
     def mentioning(self, names: Iterable[str]) -> list[Module]:
         """The files that mention any of the identifiers, in the order of paths."""
-        numbers = {number for name in names for number in self._files(name)}
+        numbers = {number for name in names for number in self._files.get(name, ())}
         return [self._modules[number] for number in sorted(numbers)]
+
+    @property
+    def identifiers(self) -> Iterable[str]:
+        """Every identifier of the project, once."""
+        return self._files.keys()
 
     @cached_property
     def _modules(self) -> list[Module]:
         return [module for _, module in sorted(self._project.modules.items())]
 
-    def _files(self, name: str) -> list[int]:
-        """The files that mention an identifier, by their place in ``_modules``."""
-        found = self._mentioning.get(name)
-        if found is None:
-            found = self._mentioning[name] = [i for i, one in enumerate(self._modules) if name in one.mentions]
+    @cached_property
+    def _files(self) -> dict[str, list[int]]:
+        """Identifiers to the files that mention them, by their place in ``_modules``."""
+        found: dict[str, list[int]] = {}
+        for number, module in enumerate(self._modules):
+            for name in module.facts.mentions:
+                found.setdefault(name, []).append(number)
         return found
 
     def spellings(self, definition: Definition) -> frozenset[str]:
         """The identifiers a call of the function may use."""
+        known = self._spellings.get(definition)
+        if known is None:
+            known = self._spellings[definition] = self._project.spellings(frozenset(self._names(definition)))
+        return known
+
+    def _names(self, definition: Definition) -> set[str]:
         parent = definition.parent
         names = {definition.name}
         if parent is not None and parent.is_class and definition.scope.name in _CONSTRUCTORS:
-            names |= {parent.name, *(one.name for one in self._project.subclasses(parent.name))}
-        return self._project.spellings(frozenset(names))
+            names |= {parent.name, *self._project.resolver.classes.subclasses(parent.name)}
+        return names
 
 
 def _mentions(call: Call, spellings: frozenset[str]) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from mldebt.facts.schema import CLASS, FUNCTION, PARAMETER, Attribute, Call, Define, Expr, Ref, Scope, Starred
-from mldebt.facts.walk import calls, statements
+from mldebt.facts.schema import CLASS, FUNCTION, PARAMETER, Attribute, Call, Expr, Ref, Starred
 from mldebt.project.attributes import is_class_method, self_name
+from mldebt.project.call_sites import calls_made
 from mldebt.project.frameworks import KNOWLEDGE, PASSED_ON, Frameworks, calls_back, is_loader
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class CallGraph:
         if known is None:
             known = self._edges[definition] = tuple(
                 Edge(call, definition, target, how)
-                for scope, call in _sites(definition.module, definition.index)
+                for scope, call in calls_made(definition.module, definition.index)
                 for target, how in self._of(definition.module, scope, call)
             )
         return known
@@ -171,13 +170,25 @@ class CallGraph:
         key = (owner, method)
         known = self._overridden.get(key)
         if known is None:
+            having = self._having.get(method, ())
             found = [
                 override
-                for derived in self._project.subclasses(owner)
-                if (override := self._project.definition(f"{derived.name}.{method}")) is not None
+                for derived in (self._project.resolver.classes.subclasses(owner) if having else ())
+                if derived in having and (override := self._project.definition(f"{derived}.{method}")) is not None
             ]
             known = self._overridden[key] = tuple(found) if len(found) <= _OVERRIDES else ()
         return known
+
+    @cached_property
+    def _having(self) -> dict[str, set[str]]:
+        """Classes by what they define: a base of hundreds is asked for its overrides again and again."""
+        found: dict[str, set[str]] = {}
+        for module in self._project.modules.values():
+            scopes = module.facts.scopes
+            for scope in scopes:
+                if scope.parent > 0 and scopes[scope.parent].kind == CLASS:
+                    found.setdefault(scope.name, set()).add(f"{module.path}:{scopes[scope.parent].qualname}")
+        return found
 
     def _declared(self, module: Module, scope: int, receiver: Ref) -> tuple[str, ...]:
         """Project classes a receiver is said to be of, where it may as well be of a subclass: ``self``, annotations."""
@@ -269,25 +280,3 @@ def _may_be_parameter(module: Module, scope: int, name: str) -> bool:
     """Whether a name is a parameter of a scope, or of a lambda in it: asked before its flow is built."""
     facts = module.facts.scopes[scope]
     return bool(facts.bindings.get(name, 0) & PARAMETER) or name in facts.inner
-
-
-def _sites(module: Module, index: int) -> Iterator[tuple[int, Call]]:
-    """Calls a body makes, with the scope they are read in; those of class bodies where the class is defined."""
-    scopes = module.facts.scopes
-    if not any(scope.kind == CLASS and scope.parent == index for scope in _inside(scopes, index)):
-        for site in module.call_sites(index):
-            yield index, site.call
-        return
-    for stmt in statements(module.body(index)):
-        for call in calls(stmt, scopes):
-            yield index, call
-        if isinstance(stmt, Define) and scopes[stmt.scope].kind == CLASS:
-            yield from _sites(module, stmt.scope)
-
-
-def _inside(scopes: Sequence[Scope], index: int) -> Iterator[Scope]:
-    """The scopes in a scope, at any depth: they are numbered outside in."""
-    for scope in islice(scopes, index + 1, None):
-        if scope.parent < index:
-            return
-        yield scope

@@ -21,6 +21,7 @@ class Classes:
         self._resolver = resolver
         self._mro: dict[str, tuple[str, ...]] = {}
         self._active: set[str] = set()
+        self._subclasses: dict[str, tuple[str, ...]] = {}
 
     def bases(self, name: str) -> tuple[str, ...]:
         """Direct bases by name; "?" stands for those that cannot be told. () for a library class."""
@@ -71,14 +72,17 @@ class Classes:
 
     def subclasses(self, name: str) -> tuple[str, ...]:
         """Project classes derived from a project or library class, at any distance, nearest first."""
-        found: dict[str, None] = {}
-        pending = [name]
-        for current in pending:
-            for derived in self._direct_subclasses.get(current, ()):
-                if derived not in found and derived != name:
-                    found[derived] = None
-                    pending.append(derived)
-        return tuple(found)
+        known = self._subclasses.get(name)
+        if known is None:
+            found: dict[str, None] = {}
+            pending = [name]
+            for current in pending:
+                for derived in self._direct_subclasses.get(current, ()):
+                    if derived not in found and derived != name:
+                        found[derived] = None
+                        pending.append(derived)
+            known = self._subclasses[name] = tuple(found)
+        return known
 
     def method(self, name: str, method: str) -> str | None:
         """The first project class in the MRO that defines the method, as ``path:Class.method``."""
