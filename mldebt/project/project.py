@@ -14,6 +14,7 @@ from packaging.specifiers import SpecifierSet
 from mldebt.facts.flow import Flow
 from mldebt.facts.schema import ModuleFacts
 from mldebt.module import Module
+from mldebt.project.ages import Ages
 from mldebt.project.callers import Callers
 from mldebt.project.calls import CallGraph
 from mldebt.project.constants import Constants
@@ -96,6 +97,17 @@ class Project:
                 return file.read(limit)
         except OSError:
             return b""
+
+    @cached_property
+    def _ages(self) -> Ages:
+        return Ages(self.root)
+
+    def age(self, path: str, line: int) -> int | None:
+        """How many days before HEAD a line of a module was committed last; None where git does not say."""
+        module = self.modules.get(path)
+        if module is None or path.endswith(".ipynb"):  # the lines of a notebook's text are not its file's
+            return None
+        return self._ages.of(path, line, module.text_lines)
 
     # Names.
 

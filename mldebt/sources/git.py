@@ -27,6 +27,13 @@ _SAFE = (
 _SECONDS = 60
 
 
+class Blamed(Struct, frozen=True):
+    """A line of a committed file, and when it was committed last, in seconds since 1970."""
+
+    text: str
+    when: int
+
+
 class Answer(Struct, frozen=True):
     """What git said: ``code`` is its exit code, ``trouble`` its first line about what went wrong."""
 
@@ -57,6 +64,25 @@ class Git(Struct, frozen=True):
             if line.startswith(b"committer "):
                 return _iso(line)
         return None
+
+    def is_shallow(self) -> bool | None:
+        """Whether the history is cut off; None when there is no repository."""
+        out = self._run("rev-parse", "--is-shallow-repository")
+        return None if out is None else out.strip() == b"true"
+
+    def head_seconds(self) -> int | None:
+        """Return when HEAD was committed, in seconds since 1970."""
+        date = self.head_date()
+        return None if date is None else int(datetime.fromisoformat(date).timestamp())
+
+    def blame(self, path: str) -> list[Blamed] | None:
+        """Return the lines of a file as HEAD has them, relative to the root; None when HEAD does not have it.
+
+        Only HEAD is read: what lies in the work tree would go through the filters its attributes name.
+        """
+        # A textconv is a program.
+        out = self._run("blame", "--no-textconv", "--no-progress", "--line-porcelain", "HEAD", "--", path)
+        return None if out is None else _blamed(out)
 
     def ask(self, *arguments: str, given: bytes = b"", index: str = "") -> Answer | None:
         """Run plumbing and return what it said, failures included; None when there is no git or it takes too long.
@@ -112,6 +138,19 @@ def _environment(path: str) -> dict[str, str]:
         "GIT_NO_LAZY_FETCH": "1",
         "GIT_ALLOW_PROTOCOL": "none",  # overrides protocol.*.allow in the repository's configuration
     }
+
+
+def _blamed(out: bytes) -> list[Blamed]:
+    """Read ``--line-porcelain``: a header for each line of the file, then a tab and the line."""
+    found: list[Blamed] = []
+    when = 0
+    for row in out.split(b"\n"):
+        if row.startswith(b"\t"):
+            found.append(Blamed(row[1:].decode("utf-8", "replace").rstrip("\r"), when))
+        elif row.startswith(b"committer-time "):
+            stamp = row[len(b"committer-time ") :]
+            when = int(stamp) if stamp.isdigit() else 0
+    return found
 
 
 def _iso(line: bytes) -> str | None:
