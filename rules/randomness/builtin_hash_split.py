@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from mldebt.project.project import Project
 
 _SHORT_LIVED = "short-lived"
+# Builtins of Python 2, whose texts hash to the same number in every process.
+_PYTHON_2 = frozenset("basestring execfile raw_input unichr unicode xrange".split())
+_ONLY_PYTHON_2 = re.compile(r"<\s*3(\.0)*\s*(,|$)|(==|~=)\s*2\b")
+_MANIFESTS = frozenset({"setup.py", "setup.cfg", "pyproject.toml"})
 _HASH = frozenset({"builtins.hash"})
 _KEEPS = frozenset({"builtins.abs", "builtins.int", "builtins.str", "builtins.hex", "builtins.float", "os.path.join"})
 _WRITES = frozenset(
@@ -74,7 +78,8 @@ class BuiltinHashSplit(ProjectRule):
     Hashes of integers, and of tuples of integers, are not salted and not reported; nor is a value whose type is not
     known, a `__hash__` method, a key of a dictionary in memory, a colour, a lock or a queue of the same process. A
     repository whose launch files set `PYTHONHASHSEED` has switched the salt off; setting it in `os.environ` of the
-    program that is already running does nothing.
+    program that is already running does nothing. Python 2 salted nothing: files that use its builtins, such as
+    `xrange`, and projects that declare no other Python are silent.
 
     ## References
 
@@ -238,15 +243,37 @@ class BuiltinHashSplit(ProjectRule):
                     """,
             }
         ),
+        Good(
+            """
+            def interactions(row, size):
+                for i in xrange(len(row)):
+                    for j in xrange(i + 1, len(row)):
+                        yield hash(str(row[i]) + "_" + str(row[j])) % size
+            """
+        ),
+        Good(
+            {
+                "pyproject.toml": """
+                    [project]
+                    name = "folds"
+                    version = "1.0"
+                    requires-python = ">=2.7,<3"
+                    """,
+                "folds.py": """
+                    def is_test(user):
+                        return hash("user-" + user) % 10 == 0
+                    """,
+            }
+        ),
     )
 
     def check(self, project: Project, /) -> Iterator[Problem]:
-        if any(self._found(project)) and not _is_unsalted(project):
+        if any(self._found(project)) and not _is_unsalted(project) and not _declares_python_2(project):
             yield from self._found(project)
 
     def _found(self, project: Project) -> Iterator[Problem]:
         for module in project.modules.values():
-            if module.role == "project" and "hash" in module.mentions:
+            if module.role == "project" and "hash" in module.mentions and not _is_of_python_2(module):
                 groups: dict[int, list[tuple[CallSite, str]]] = {}
                 for _, site in module.calls_of(_HASH):
                     what = self._decides(project, module, site)
@@ -323,7 +350,7 @@ def _purpose(project: Project, start: Use) -> str | None:
 def _keeps(use: Use) -> bool:
     parent = use.around[0]
     if isinstance(parent, Call):
-        return use.value is not parent.function and not _KEEPS.isdisjoint(_names(use, parent))
+        return use.value is not parent.function and not _KEEPS.isdisjoint(use.names(parent))
     if isinstance(parent, Binary):
         return parent.op in ("+", "-", "*", "/", "^", "//") or (parent.op == "%" and _is_text(parent.left))
     return isinstance(parent, (Format, Unary)) and not (isinstance(parent, Unary) and parent.op == "not")
@@ -334,7 +361,7 @@ def _sink(use: Use) -> str | None:
     if isinstance(parent, Binary) and parent.op in ("%", "&") and parent.left is use.value:
         return _SHORT_LIVED if _is_passing(use) else _bucket(use)
     if isinstance(parent, Call) and use.value is not parent.function:
-        names = _names(use, parent)
+        names = use.names(parent)
         last = parent.function.name if isinstance(parent.function, (Ref, Attribute)) else ""
         if any(_SEEDS.search(name) for name in names or (last,)):
             return "it seeds a generator"
@@ -355,7 +382,7 @@ def _bucket(use: Use) -> str:
     if any(isinstance(one, Compare) for one in around):
         return "it decides which part a row is in"
     for one in around:
-        if isinstance(one, Call) and any(_SEEDS.search(name) for name in _names(use, one)):
+        if isinstance(one, Call) and any(_SEEDS.search(name) for name in use.names(one)):
             return "it seeds a generator"
     return "it decides which bucket a value is in"
 
@@ -401,9 +428,23 @@ def _is_text(expr: Expr) -> bool:
     return isinstance(expr, Format) or (isinstance(expr, Const) and isinstance(expr.value, str))
 
 
-def _names(use: Use, call: Call) -> tuple[str, ...]:
-    function = call.function
-    return use.module.names(use.scope, function) if isinstance(function, (Ref, Attribute)) else ()
+def _declares_python_2(project: Project) -> bool:
+    """Whether the project's manifest offers it for Python 2 alone."""
+    if _ONLY_PYTHON_2.search(project.repository.requires_python or ""):
+        return True
+    texts = [project.content(path, 200_000) for path in sorted(project.every & _MANIFESTS)]
+    return any(b"Python :: 2" in text and b"Python :: 3" not in text for text in texts)
+
+
+def _is_of_python_2(module: Module) -> bool:
+    """Whether a file reads names that only Python 2 has, which salts nothing, and provides for no other."""
+    facts = module.facts
+    names = _PYTHON_2.intersection(facts.mentions).difference(fact.bound for fact in facts.imports)
+    return any(
+        names.intersection(chain.partition(".")[0] for chain in scope.uses)
+        and not any(names & scope.bindings.keys() for scope in facts.scopes)
+        for scope in facts.scopes
+    )
 
 
 def _is_unsalted(project: Project) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mldebt.facts import schema as ir
 from mldebt.facts.arguments import UNKNOWN, argument
 from mldebt.facts.graph import displayed
+from mldebt.facts.names import last_segment
 from mldebt.project.attributes import self_name
 from mldebt.project.calls import Edge
 
-from .events import Event, Events, Seeds
+from .events import Draws, Event, Events, Seeds
 from .programs import LATER, NOW, WORKER, Callee, CallOp, Key, Op, SeedOp, Site
 from .relevance import Relevant
 
@@ -42,6 +43,7 @@ class Calls:
         self._reseeds = declared is None or _LATEST in declared or not any(old in declared for old in _NOT_RESEEDING)
         self._restoring = {name: row.libraries for name, row in self.events.restores.items() if row.scope}
         self._acts: dict[str, bool] = {}
+        self._by_call: dict[tuple[str, int], dict[int, list[Edge]]] = {}
         self.relevant = Relevant(project, self.events)
         self._families: dict[str, bool] = {}
         self._built: dict[str, tuple[Key, ...]] = {}
@@ -59,6 +61,11 @@ class Calls:
         if not self.events.mentioned(last) and not (isinstance(function, ir.Ref) and self._has_families(module)):
             return None
         return self.events.of(module, scope, call, self.names(module, scope, call))
+
+    def draws(self, definition: Definition) -> bool:
+        """Whether a function draws itself."""
+        module, index = definition.module, definition.index
+        return any(isinstance(self.event(module, index, one.call), Draws) for one in module.call_sites(index))
 
     def _is_variable(self, module: Module, scope: int, name: str) -> bool:
         facts = module.facts.scopes[scope]
@@ -151,12 +158,38 @@ class Calls:
     def _is_own(self, fact: ir.Import) -> bool:
         return self.project.module_named(fact.module) is not None
 
+    def is_nothing(self, module: Module, scope: int, call: ir.Call, caller: Key) -> bool:
+        """A cheap test: a call of nothing that is known to act. Most calls are."""
+        if self._edges(module, scope, call) or self._own_method(module, scope, call, caller):
+            return False
+        function = call.function
+        if not isinstance(function, (ir.Ref, ir.Attribute)):
+            return True
+        last = last_segment(function)
+        if last[:1].isupper() or self.events.mentioned(last):
+            return False
+        return not isinstance(function, ir.Ref) or not (
+            self._is_variable(module, scope, function.name) or self._has_families(module)
+        )
+
+    def _edges(self, module: Module, scope: int, call: ir.Call) -> Sequence[Edge]:
+        """The edges of one call, from those of the body it is in."""
+        key = (module.path, scope)
+        found = self._by_call.get(key)
+        if found is None:
+            found = self._by_call[key] = {}
+            for edge in self.project.calls.edges(module.definition(scope)):
+                found.setdefault(id(edge.call), []).append(edge)
+        return found.get(id(call), ())
+
     def into(self, module: Module, scope: int, call: ir.Call, caller: Key, kept: bool) -> Iterator[Op]:
         """The call as far as it leads into the project."""
         function = call.function
-        last = function.name.rpartition(".")[2] if isinstance(function, (ir.Ref, ir.Attribute)) else ""
-        edges = self._own_method(module, scope, call, caller) or self.project.calls.targets(module, scope, call)
+        last = last_segment(function)
+        edges = self._own_method(module, scope, call, caller) or self._edges(module, scope, call)
         edges = tuple(edge for edge in edges if edge.target in self.relevant)
+        if not edges and not last[:1].isupper():
+            return  # most calls
         names: tuple[str, ...] = ()
         if last[:1].isupper() or any(edge.target.scope.name in _CONSTRUCTORS for edge in edges):
             names = self.names(module, scope, call)
@@ -164,15 +197,18 @@ class Calls:
                 found = self.events.constructs(name) if ":" in name else None
                 if found is not None and not kept:
                     yield SeedOp(found.libraries, Site(module, call, last))
+        if not edges:
+            return
         direct = [edge for edge in edges if not self._is_handed(module, scope, call, edge, last)]
         site = Site(module, call, last or "call")
         if direct:
             groups = self._groups(module, scope, call, caller, direct, names)
             sure = all(edge.confidence == "exact" for edge in direct) or len(groups) == 1
             yield CallOp(site, scope, groups, sure, LATER if kept else NOW)
+        if len(direct) == len(edges):
+            return
         when = LATER if kept or last not in _RUNNERS else NOW
-        loads = any(one.rpartition(".")[2].endswith("DataLoader") for one in (last, *self.names(module, scope, call)))
-        if loads and any(edge not in direct for edge in edges):
+        if any(one.rpartition(".")[2].endswith("DataLoader") for one in (last, *self.names(module, scope, call))):
             when = WORKER if self._has_workers(module, scope, call) else LATER
         for edge in edges:
             if edge not in direct:
@@ -198,12 +234,13 @@ class Calls:
             return edge.target.scope.name != "forward" or last in ("fit", "train")
         if edge.confidence != "exact":
             return False
+        if edge.target.name in self.names(module, scope, call):
+            return False
         given = [*call.args, *[keyword.value for keyword in call.keywords]]
-        for value in given:
-            inner = value.function if isinstance(value, ir.Call) else value
-            if isinstance(inner, (ir.Ref, ir.Attribute)) and edge.target.name in module.names(scope, inner):
-                return edge.target.name not in self.names(module, scope, call)
-        return False
+        inner = (value.function if isinstance(value, ir.Call) else value for value in given)
+        return any(
+            isinstance(one, (ir.Ref, ir.Attribute)) and edge.target.name in module.names(scope, one) for one in inner
+        )
 
     def _groups(
         self, module: Module, scope: int, call: ir.Call, caller: Key, edges: list[Edge], names: Collection[str]

@@ -55,6 +55,8 @@ _STOPPING = frozenset({"exit", "quit", "_exit", "abort", "error"})
 _ASIDE = frozenset(
     {"ImportError", "ModuleNotFoundError", "AttributeError", "NameError", "KeyboardInterrupt", "SystemExit"}
 )
+_RUN = frozenset({ir.Call, ir.Wait})  # expressions without one do nothing that matters here
+_PLAIN = frozenset({ir.Assign, ir.Annotate, ir.Augment, ir.Assert, ir.Delete})  # statements that only evaluate
 _DEEPEST = 50  # blocks nested deeper than this are not looked into
 _LONGEST = 30  # an ``elif`` chain longer than this is read as one choice
 _MANAGERS = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
@@ -79,6 +81,7 @@ class Compiler:
         self._module: Module = definition.module
         self._scopes = definition.module.facts.scopes
         self._depth = 0
+        self._live: dict[int, frozenset[int]] = {}
         self._given = frozenset(one.name for one in definition.scope.parameters)
         self._parameters = frozenset(
             name for name, bits in definition.scope.bindings.items() if bits == ir.PARAMETER and definition.is_function
@@ -91,17 +94,32 @@ class Compiler:
         ]
         wrappers = tuple(key for name in names for key in self._calls.wrappers(name))
         manager = any(name in _MANAGERS for name in names)
-        if self._definition.is_module and not self._key.main and not self._calls.may_act(module):
+        if self._definition.is_module and not self._key.main and not (self._calls.may_act(module) and self._does_act()):
             imports = [stmt for stmt in statements(self._definition.body) if isinstance(stmt, ir.Imports)]
             return Program(self._key, tuple(op for stmt in imports for op in self._imports(stmt, 0)))
         return Program(self._key, self._block(self._definition.body, self._definition.index), wrappers, manager)
+
+    def _does_act(self) -> bool:
+        """Whether the body of a module, or of a class in it, has a call that may act, or a decorator."""
+        scopes = self._scopes
+        bodies = [0, *(index for index, one in enumerate(scopes) if one.kind == ir.CLASS and self._is_run(index))]
+        return any(map(self._acting, bodies))
+
+    def _is_run(self, scope: int) -> bool:
+        """Whether a class body runs with the module's."""
+        while scope > 0 and self._scopes[scope].kind == ir.CLASS:
+            scope = self._scopes[scope].parent
+        return scope == 0
 
     def _block(self, body: Sequence[ir.Stmt], scope: int) -> Block:
         if self._depth >= _DEEPEST:
             return ()
         self._depth += 1
         ops: list[Op] = []
+        live = self._acting(scope)
         for stmt in body:
+            if type(stmt) in _PLAIN and id(stmt) not in live and not self._scopes[scope].generator:
+                continue
             ops += self._statement(stmt, scope)
             if ops and isinstance(ops[-1], ExitOp):
                 break
@@ -243,15 +261,34 @@ class Compiler:
     # Expressions.
 
     def _evaluated(self, stmt: ir.Stmt, scope: int) -> Iterator[Op]:
+        if id(stmt) not in self._acting(scope) and not self._scopes[scope].generator:
+            return
         for expr in expressions(stmt, self._scopes):
             yield from self._expression(stmt, scope, expr)
 
+    def _acting(self, scope: int) -> frozenset[int]:
+        """The statements of a body with a call that may act."""
+        live = self._live.get(scope)
+        if live is None:
+            module, calls, key = self._module, self._calls, self._key
+            sites = module.call_sites(scope)
+            live = frozenset(
+                id(site.statement) for site in sites if not calls.is_nothing(module, scope, site.call, key)
+            )
+            self._live[scope] = live
+        return live
+
     def _expression(self, stmt: ir.Stmt, scope: int, expr: ir.Expr) -> Iterator[Op]:
+        if type(expr) is ir.Ref or type(expr) is ir.Const:
+            return
         nodes = walk(expr)
+        kinds = set(map(type, nodes))
+        if kinds.isdisjoint(_RUN):
+            return
         kept: frozenset[int] = frozenset()
-        if any(type(node) is ir.Lambda for node in nodes):
+        if ir.Lambda in kinds:
             kept = frozenset(id(inner) for node in nodes if isinstance(node, ir.Lambda) for inner in walk(node.body))
-        arms = self._arms_of(nodes)
+        arms = self._arms_of(nodes) if ir.Conditional in kinds else {}
         for node in nodes:
             if type(node) is ir.Call:
                 ops = self._call(stmt, scope, node, id(node) in kept)

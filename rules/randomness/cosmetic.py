@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import (
     Annotate,
     Assign,
@@ -48,6 +49,9 @@ _CALLS = frozenset(
 )
 _PLOTTERS = frozenset({"plt", "ax", "axes", "axs", "sns", "fig", "plotly", "px", "go"})
 _PROBES = ("jit.trace", "onnx.export", "export.export", "thop.profile", "torchinfo.summary", "torchsummary.summary")
+_SHAPES = frozenset(
+    "int str item reshape view squeeze unsqueeze transpose permute cpu numpy detach astype copy".split()
+)
 _NUMBERS = frozenset({"randint", "randrange", "getrandbits", "integers", "random_integers"})
 _RECEIVERS = frozenset(
     {"manual_seed", "seed", "Generator", "PRNGKey", "RandomState", "default_rng", "SeedSequence", "Random"}
@@ -151,22 +155,45 @@ def _is_report(stmt: Stmt) -> bool:
     )
 
 
-def _only_idle(body: Sequence[Stmt], origin: Stmt, name: str) -> bool:
-    """Whether every read of a local name is of no consequence; a name nobody reads here is not."""
+def _only_idle(body: Sequence[Stmt], origin: Stmt, name: str, depth: int = 2) -> bool:
+    """Whether every read of a local name is of no consequence; a name nobody reads here is not.
+
+    What it picks, and is kept under another name, is followed; what is computed from it is not.
+    """
     seen = False
     for stmt in statements(body):
         if stmt is origin:
             continue
         for chain in _reads(stmt, name):
             seen = True
-            if not any(is_idle(above, below) for above, below in pairwise(chain)):
+            if any(is_idle(above, below) for above, below in pairwise(chain)):
+                continue
+            kept = stmt.targets[0] if isinstance(stmt, Assign) and len(stmt.targets) == 1 else None
+            if not depth or not isinstance(kept, Ref) or "." in kept.name or kept.name == name:
+                return False
+            if not _only_picks(stmt):
+                return False
+            if not _only_idle(body, stmt, kept.name, depth - 1):
                 return False
     return seen
 
 
+def _only_picks(stmt: Stmt) -> bool:
+    """Whether a statement calls nothing but what gives a value another shape or form."""
+    return all(
+        isinstance(node.function, (Ref, Attribute)) and last_segment(node.function) in _SHAPES
+        for expr in expressions(stmt)
+        for node in walk(expr)
+        if isinstance(node, Call)
+    )
+
+
 def _reads(stmt: Stmt, name: str) -> Iterator[list[Expr]]:
     """Every read of a name in a statement, with the expressions around it, outermost first."""
+    bound = stmt.targets if isinstance(stmt, Assign) else ()
     for expr in expressions(stmt):
+        if isinstance(expr, Ref) and "." not in expr.name and any(expr is target for target in bound):
+            continue
         stack: list[tuple[Expr, list[Expr]]] = [(expr, [])]
         while stack:
             node, above = stack.pop()

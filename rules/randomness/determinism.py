@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from mldebt.facts.arguments import argument
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Assign, Attribute, Call, Const, If, Ref, Stmt
 from mldebt.facts.walk import statements
 from mldebt.rule import Analysis
@@ -119,7 +120,7 @@ class Determinism(Analysis):
             for index in module.scopes_using(_METHODS):
                 for one in module.call_sites(index):
                     function = one.call.function
-                    last = function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""
+                    last = last_segment(function)
                     if last in _METHODS and not module.names(index, function):
                         yield f"Tensor.{last}", one.call, index
 

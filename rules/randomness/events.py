@@ -24,6 +24,7 @@ LOADED = "#loaded"  # not a library: the model's parameters were replaced by tho
 
 
 _SEED = frozenset({"seed", "seeds", "seeding", "reproducible", "reproducibility", "deterministic", "determinism"})
+_SEEDISH = re.compile("seed|reproducib|determinis", re.IGNORECASE)
 _SETS = frozenset(
     "all apply configure enable ensure everything everywhere fix fixed global init initialise initialize make random "
     "rng rngs set setup torch".split()
@@ -114,6 +115,24 @@ class Events:
     def families(self) -> frozenset[str]:
         """Libraries that have an open family of names in the table: ``torchvision.models.*``."""
         return frozenset(name.partition(".")[0] for name in self.draws if "*" in name and "*." not in name)
+
+    @cached_property
+    def _seeding(self) -> frozenset[str]:
+        """The last segments of what seeds, and of the project's classes whose bases do when they are built."""
+        found = set(self.project.spellings((*self.seeds, *self.restores)))
+        classes = [
+            (scope.name, {base.name.rpartition(".")[2] for base in scope.bases if isinstance(base, (Ref, Attribute))})
+            for module in self.project.modules.values()
+            for scope in module.facts.scopes
+            if scope.bases
+        ]
+        while fresh := {name for name, bases in classes if name not in found and not bases.isdisjoint(found)}:
+            found |= self.project.spellings(tuple(fresh))
+        return frozenset(found)
+
+    def may_seed(self, last: str) -> bool:
+        """Whether a callable of this last segment may seed, or put back a state."""
+        return last in self._seeding or says_seed(last)
 
     def mentioned(self, last: str) -> bool:
         """Whether a callable of this last segment may be an event by name; a cheap test before names are linked."""
@@ -288,6 +307,8 @@ class Events:
 @cache  # asked for every identifier of every function, and most are the same few
 def says_seed(name: str) -> bool:
     """Whether a function's name says that it seeds: ``set_seed``, ``seed_everything``, ``make_deterministic``."""
+    if not _SEEDISH.search(name):
+        return False
     words = {word.lower() for word in _WORD.findall(name)}
     return not words.isdisjoint(_SEED) and not words.isdisjoint(_SETS) and words.isdisjoint(_ASKS)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from mldebt.facts.names import binding_scope
+from mldebt.facts.names import binding_scope, last_segment
 from mldebt.facts.schema import (
     CLASS,
     Annotate,
     Assign,
-    Attribute,
     Augment,
     Bind,
     Boolean,
@@ -53,6 +52,10 @@ class Use(NamedTuple):
     value: Expr
     around: tuple[Expr, ...]
 
+    def names(self, call: Call) -> tuple[str, ...]:
+        """The linked names of what a call around the value calls."""
+        return self.module.names(self.scope, call.function)
+
 
 Keeps = Callable[[Use], bool]
 
@@ -63,6 +66,7 @@ class Following(Analysis):
     def __init__(self, project: Project) -> None:
         super().__init__(project)
         self._read: dict[tuple[str, int], dict[str, list[Use]]] = {}
+        self._reading: dict[str, dict[str, list[int]]] = {}
 
     def start(self, module: Module, scope: int, statement: Stmt, wanted: Expr) -> Use | None:
         """The use of an expression where it stands."""
@@ -121,10 +125,19 @@ class Following(Analysis):
         for use in self._reads_in(module, scope).get(name, ()):
             if isinstance(use.value, Ref) and any(one.statement is stmt for one in flow.origins(use.value)):
                 yield use
-        for index, inner in enumerate(module.facts.scopes):
-            used = index != scope and any(chain.partition(".")[0] == name for chain in inner.uses)
-            if used and binding_scope(module.facts, index, name) == scope:
+        for index in self._scopes_reading(module, name):
+            if index != scope and binding_scope(module.facts, index, name) == scope:
                 yield from self._reads_in(module, index).get(name, ())
+
+    def _scopes_reading(self, module: Module, name: str) -> Sequence[int]:
+        """The scopes that read a variable or something of it, in order."""
+        found = self._reading.get(module.path)
+        if found is None:
+            found = self._reading[module.path] = {}
+            for index, inner in enumerate(module.facts.scopes):
+                for head in {chain.partition(".")[0] for chain in inner.uses}:
+                    found.setdefault(head, []).append(index)
+        return found.get(name, ())
 
     def variable(self, module: Module, scope: int, name: str) -> list[Use]:
         """Where a scope reads a variable."""
@@ -139,7 +152,8 @@ class Following(Analysis):
         for index, inner in enumerate(module.facts.scopes):
             if inner.parent == definition.index and inner.parameters and inner.kind != CLASS:
                 chain = f"{inner.parameters[0].name}.{attribute}"
-                yield from self._reads_in(module, index).get(chain, ())
+                if any(use == chain or use.startswith(f"{chain}.") for use in inner.uses):
+                    yield from self._reads_in(module, index).get(chain, ())
 
     def _reads_in(self, module: Module, scope: int) -> dict[str, list[Use]]:
         """Reads by name; of ``self.x.y`` as ``self.x``, too."""
@@ -151,11 +165,12 @@ class Following(Analysis):
                 stored = _stored(stmt)
                 for root in expressions(stmt, module.facts.scopes):
                     for node, around in _with_parents(root):
-                        if isinstance(node, Ref) and not any(node is one for one in stored):
+                        if type(node) is Ref and not any(node is one for one in stored):
                             use = Use(module, scope, stmt, node, around)
                             head, dot, rest = node.name.partition(".")
-                            for name in {head, f"{head}.{rest.partition('.')[0]}" if dot else head}:
-                                found.setdefault(name, []).append(use)
+                            found.setdefault(head, []).append(use)
+                            if dot:
+                                found.setdefault(f"{head}.{rest.partition('.')[0]}", []).append(use)
         return found
 
     def _returned(self, use: Use, index: int | None) -> Iterator[Use]:
@@ -166,9 +181,7 @@ class Following(Analysis):
         sites = self.project.callers.of(definition) or ()
         names = self.project.callers.spellings(definition)
         for site in sites[:_MOST_SITES]:
-            called = (
-                site.call.function.name.rpartition(".")[2] if isinstance(site.call.function, (Ref, Attribute)) else ""
-            )
+            called = last_segment(site.call.function)
             found = self.at(site) if called in names and not site.module.is_test else None
             if found is None:
                 continue
@@ -211,8 +224,10 @@ def _with_parents(root: Expr) -> Iterator[tuple[Expr, tuple[Expr, ...]]]:
     while stack:
         node, around = stack.pop()
         yield node, around
-        inner = (node, *around)
-        stack += [(part, inner) for part in reversed(children(node))]
+        parts = children(node)
+        if parts:
+            inner = (node, *around)
+            stack += [(part, inner) for part in reversed(parts)]
 
 
 def _stored(stmt: Stmt) -> list[Expr]:

@@ -22,9 +22,8 @@ from mldebt.facts.schema import (
 )
 from mldebt.facts.walk import expressions, statements, walk
 from mldebt.project.attributes import Attributes
+from mldebt.project.callers import Site, given
 from mldebt.rule import Analysis
-
-from ..configuration.callers import Callers, Site, given  # noqa: TID252 - installed under another name
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -44,7 +43,7 @@ class GivenSeeds(Analysis):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
-        self.callers = project[Callers]
+        self.callers = project.callers
         self._attributes = Attributes(project)
         self._parameters: dict[tuple[str, int, str], bool] = {}
 

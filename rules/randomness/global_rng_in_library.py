@@ -12,6 +12,7 @@ from .cosmetic import is_cosmetic
 from .events import Draws, Seeds, says_seed
 from .knowledge import DRAW
 from .reporting import NAMES
+from .seed_calls import SeedCalls
 from .seeding import Seeding
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _MODELS = (
 )
 # Draws that make no results: colours, devices, probes, made-up inputs, suffixes of files.
 _ASIDE = re.compile(r"show|plot|(^|_)vis|device|gpu|checkpoint|speed|profil|parallelize|dummy|synthetic|fake|anchors")
+_AUGMENTS = re.compile(r"mix_?up|cut_?mix|augment|transforms?(/|_|\.|\b)", re.IGNORECASE)
 _SERVED = frozenset({"__getitem__", "__iter__", "on_epoch_end"})
 _STARTS = re.compile(
     r"^_?(main|cli|run|train|fit|setup|worker_init\w*|init_worker|seed_worker|init_weights?|reset_parameters)$"
@@ -57,7 +59,8 @@ class GlobalRngInLibrary(ProjectRule):
 
     Layers that draw in a `torch.nn.Module` or Keras model use their framework's generator and are not reported, nor
     are functions that already take a generator or a seed, functions whose purpose is to seed, entry files, and draws
-    that only name or colour something.
+    that only name or colour something. In a library that seeds everything with a function of its own, augmentations
+    of training data follow that seed.
 
     ## References
 
@@ -248,13 +251,54 @@ class GlobalRngInLibrary(ProjectRule):
                     """,
             }
         ),
+        Good(
+            {
+                "pyproject.toml": """
+                    [project]
+                    name = "trainer"
+                    version = "1.0"
+                    """,
+                "trainer/__init__.py": """
+                    from trainer.mixing import mixup
+                    from trainer.seeds import set_global_seed
+
+                    __all__ = ["mixup", "set_global_seed"]
+                    """,
+                "trainer/seeds.py": """
+                    import random
+
+                    import numpy as np
+
+
+                    def set_global_seed(seed):
+                        random.seed(seed)
+                        np.random.seed(seed)
+                    """,
+                "trainer/mixing.py": """
+                    import numpy as np
+
+
+                    def mixup(batch, alpha):
+                        weight = np.random.beta(alpha, alpha)
+                        return weight * batch + (1 - weight) * batch[::-1]
+                    """,
+                "trainer/callback.py": """
+                    from trainer.mixing import mixup
+
+
+                    class MixupCallback:
+                        def on_batch_start(self, batch):
+                            return mixup(batch, 0.4)
+                    """,
+            }
+        ),
     )
 
     def check(self, project: Project, /) -> Iterator[Problem]:
         calls = project[Seeding].summaries.calls
         names = frozenset(name for name in (*calls.events.draws, *calls.events.seeds) if _GLOBAL.match(name))
         for module in project.modules.values():
-            if module.role != "project" or module.is_test or module.is_example:
+            if module.role != "project" or module.is_test or module.is_example or not _is_imported(project, module):
                 continue
             found = [
                 (site, text)
@@ -263,6 +307,10 @@ class GlobalRngInLibrary(ProjectRule):
             ]
             if found:
                 yield _problem(module, found)
+
+
+def _is_imported(project: Project, module: Module) -> bool:
+    return bool(project.imports.importers(module.path)) or module.path in project.imports.scanned
 
 
 def _problem(module: Module, found: list[tuple[CallSite, str]]) -> Problem:
@@ -280,7 +328,8 @@ def _problem(module: Module, found: list[tuple[CallSite, str]]) -> Problem:
 
 def _does(project: Project, module: Module, site: CallSite) -> str | None:
     """What a call does to a global generator, if it matters to other files."""
-    event = project[Seeding].summaries.calls.event(module, site.scope, site.call)
+    calls = project[Seeding].summaries.calls
+    event = calls.event(module, site.scope, site.call)
     function = _function(module.definition(site.scope))
     if function is None or event is None or _is_exempt(project, function):
         return None
@@ -291,11 +340,13 @@ def _does(project: Project, module: Module, site: CallSite) -> str | None:
         if event.library == "torch" and function.parent is not None and function.parent.is_class:
             return None  # an experiment, a sampler or a loss of a program that seeds PyTorch once
         text = f"draws from the global generator of {NAMES[event.library]}"
-    elif isinstance(event, Seeds) and _draws_too(function):
+    elif isinstance(event, Seeds) and calls.draws(function):
         text = f"seeds the global generator of {' and '.join(NAMES[one] for one in event.libraries if one in NAMES)}"
     else:
         return None
-    return text if _is_called_elsewhere(project, function) else None
+    if not _is_called_elsewhere(project, function):
+        return None
+    return None if isinstance(event, Draws) and _follows_training(project, function, event.library) else text
 
 
 def _function(definition: Definition | None) -> Definition | None:
@@ -323,11 +374,17 @@ def _takes_generator(function: Definition) -> bool:
     return any(_GIVEN.search(one.name) for one in function.scope.parameters)
 
 
-def _draws_too(function: Definition) -> bool:
-    """Whether a function that seeds also draws: then the seed is for its own numbers."""
-    module, index = function.module, function.index
-    calls = module.project[Seeding].summaries.calls
-    return any(isinstance(calls.event(module, index, one.call), Draws) for one in module.call_sites(index))
+def _follows_training(project: Project, function: Definition, library: str) -> bool:
+    """Whether it augments training data in a framework that has a function of its own to seed everything with."""
+    if not project.library:
+        return False
+    callers = [site.module.definition(site.scope) for site in project.callers.of(function) or ()]
+    if not any(_AUGMENTS.search(one.name) for one in (function, *callers)):
+        return False
+    return any(
+        library in one.libraries and "seed" in one.module.facts.scopes[one.site.scope].name
+        for one in project[SeedCalls].all
+    )
 
 
 def _is_called_elsewhere(project: Project, function: Definition) -> bool:

@@ -260,7 +260,8 @@ class HalfDeterminism(ProjectRule):
             return
         seen: set[int] = set()
         for entry in project.entries:
-            if entry.is_test:
+            paths = project[SeededPaths]
+            if entry.is_test or not any(paths.may_run(entry, flag.definition.module) for flag in claims):
                 continue
             reached = project[SeededPaths].reached(entry)
             here = [flag for flag in flags if flag.definition.name in reached]

@@ -85,6 +85,9 @@ class JaxKeys(Analysis):
 
     def reuses(self) -> Iterator[Reuse]:
         """Every reuse, in the order of files, scopes and lines."""
+        imported = (fact.module for module in self.project.modules.values() for fact in module.facts.imports)
+        if not any(name == "jax" or name.startswith("jax.") for name in imported):
+            return
         wanted: dict[tuple[str, int], Definition] = {}
         for module in self.project.modules.values():
             if module.role == "project" and not module.is_test:

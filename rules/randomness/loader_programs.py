@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from mldebt.facts.schema import FUNCTION
@@ -20,7 +19,8 @@ class Programs:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._around: dict[str, frozenset[str]] = {}
-        self._strange: dict[frozenset[str], tuple[str, ...]] = {}
+        self._strange: dict[frozenset[str], frozenset[str]] = {}
+        self._folders: dict[frozenset[str], frozenset[str]] = {}
 
     def around(self, module: Module) -> frozenset[str]:
         """Paths of the modules that can run together with one: all that its importers import, and itself."""
@@ -40,7 +40,12 @@ class Programs:
         if started is not None:
             return not started.isdisjoint(program)
         strange = self._strangers(program)
-        return _nearness(path, program) >= _nearness(path, strange) if strange else True
+        if not strange:
+            return True
+        near = self._folders.get(program)
+        if near is None:
+            near = self._folders[program] = _folders(program)
+        return _nearness(path, near) >= _nearness(path, strange)
 
     def is_unused(self, module: Module, scope: int) -> bool:
         """Whether code is in a function that nothing calls or names, in a project that has entries and is no library.
@@ -111,21 +116,31 @@ class Programs:
                 found[key] = found.get(key, frozenset()) | closure | {entry.definition.module.path}
         return found
 
-    def _strangers(self, program: frozenset[str]) -> tuple[str, ...]:
-        """Entries that share no module with a program."""
+    def _strangers(self, program: frozenset[str]) -> frozenset[str]:
+        """The directories of entries that share no module with a program; none if there are no such entries."""
         known = self._strange.get(program)
         if known is None:
             closure = self._project.imports.closure
-            known = tuple(path for path in self._entries if path not in program and program.isdisjoint(closure(path)))
-            self._strange[program] = known
+            known = self._strange[program] = _folders(
+                path for path in self._entries if path not in program and program.isdisjoint(closure(path))
+            )
         return known
 
 
-def _nearness(path: str, others: Iterable[str]) -> int:
-    """How many directories a file shares with the nearest of others."""
-    parts = path.split("/")[:-1]
-    return max((_shared(parts, other.split("/")[:-1]) for other in others), default=0)
+def _folders(paths: Iterable[str]) -> frozenset[str]:
+    """The directories that files are in, at any depth; the root is "", which holds all of them."""
+    found: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return frozenset(found)
 
 
-def _shared(one: list[str], other: list[str]) -> int:
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+def _nearness(path: str, folders: frozenset[str]) -> int:
+    """How many directories a file shares with the nearest of the files in these directories."""
+    folder = path.rpartition("/")[0]
+    while folder and folder not in folders:
+        folder = folder.rpartition("/")[0]
+    return folder.count("/") + bool(folder)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mldebt.facts.arguments import UNKNOWN, Unknown, argument
-from mldebt.facts.names import binding_scope
+from mldebt.facts.names import binding_scope, last_segment
 from mldebt.facts.schema import (
     CLASS,
     FUNCTION,
@@ -24,9 +24,9 @@ from mldebt.facts.schema import (
 )
 from mldebt.facts.walk import expressions, statements, walk
 from mldebt.project.attributes import Attributes
+from mldebt.project.callers import given
 from mldebt.rule import Analysis
 
-from ..configuration.callers import Callers, given  # noqa: TID252 - installed under another name
 from .loader_options import LoaderOptions
 from .loader_programs import Programs
 
@@ -76,16 +76,29 @@ class Workers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loader:
-    """One call that makes a loader. ``loads``: expressions whose objects work in its worker processes."""
+    """One call that makes a loader.
+
+    Args:
+        module: The file of the call.
+        scope: Its scope there.
+        call: The call.
+        asked: What it says of its workers, and the call that says it.
+        loads: Expressions whose objects work in its worker processes.
+        worker_init: What each worker runs first.
+        persistent: Whether its workers may live on from epoch to epoch.
+        kept: Whether ``persistent_workers=True`` is written there.
+        workers: How many it has, once counted.
+    """
 
     module: Module
     scope: int
     call: Call
-    workers: Workers
+    asked: tuple[Expr | Unknown | None, Call]
     loads: tuple[Expr, ...]
     worker_init: Expr | None
     persistent: bool
-    kept: bool = False  # ``persistent_workers=True`` is written there
+    kept: bool = False
+    workers: Workers = Workers()
 
     @property
     def is_alone(self) -> bool:
@@ -94,7 +107,7 @@ class Loader:
 
 
 class Loaders(Analysis):
-    """``project[Loaders].all``: loaders that may have worker processes, in the order of paths and lines."""
+    """``project[Loaders].all``: all loaders, in the order of paths and lines; ``.counted(loader)``."""
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
@@ -115,10 +128,17 @@ class Loaders(Analysis):
             built = _CONSTRUCTORS if not words.isdisjoint(module.facts.mentions) else frozenset[str]()
             for name, site in (*module.calls_of(names), *module.calls_of(built)):
                 loader = self._trainer(module, site) if name in _TRAINERS else self._loader(module, site)
-                if loader is None or loader.workers.none or loader.is_alone:
-                    continue
-                if not self._programs.is_unused(module, site.scope):
+                if loader is not None:
                     yield loader
+
+    def counted(self, loader: Loader) -> Loader | None:
+        """The loader with its workers; None if it has none, or only one, or nothing runs the code around it."""
+        value, call = loader.asked
+        workers = self.counts.of(loader.module, loader.scope, value, call, nested=call is loader.call)
+        found = replace(loader, workers=workers)
+        if workers.none or found.is_alone or self._programs.is_unused(loader.module, loader.scope):
+            return None
+        return found
 
     @cached_property
     def _own(self) -> frozenset[str]:
@@ -140,7 +160,6 @@ class Loaders(Analysis):
         dataset = _known(values["dataset"])
         if dataset is None:
             return None
-        workers = self.counts.of(module, site.scope, values[WORKERS], call)
         loads = tuple(one for one in (dataset, _known(values["collate_fn"])) if one is not None)
         keeps = argument(call, "persistent_workers")
         persistent = keeps not in (None, Const(False))
@@ -150,7 +169,7 @@ class Loaders(Analysis):
             module,
             site.scope,
             call,
-            workers,
+            (values[WORKERS], call),
             loads,
             None if nothing else _known(init),
             persistent,
@@ -163,10 +182,10 @@ class Loaders(Analysis):
         built = _origin_call(module, site.scope, arguments)
         if built is None:
             return None
-        workers = self.counts.of(module, site.scope, argument(built, "dataloader_num_workers"), built, nested=False)
+        asked = argument(built, "dataloader_num_workers"), built
         wanted = ("train_dataset", "eval_dataset", "data_collator")
         loads = tuple(one for name in wanted if (one := _known(argument(site.call, name))) is not None)
-        return Loader(module, site.scope, site.call, workers, loads, None, persistent=False)
+        return Loader(module, site.scope, site.call, asked, loads, None, persistent=False)
 
 
 class Counts:
@@ -174,11 +193,12 @@ class Counts:
 
     def __init__(self, project: Project, programs: Programs) -> None:
         self._project = project
-        self._callers = project[Callers]
+        self._callers = project.callers
         self._attributes = Attributes(project)
         self._spread = LoaderOptions(project)
         self._programs = programs
         self._options: dict[tuple[frozenset[str], str], Workers] = {}
+        self._found_in: dict[tuple[str, str], tuple[Workers, ...]] = {}
         self._program: frozenset[str] = frozenset()  # of the loader in question
 
     def of(self, module: Module, scope: int, value: Expr | Unknown | None, call: Call, nested: bool = True) -> Workers:
@@ -207,7 +227,7 @@ class Counts:
 
     def _got(self, module: Module, scope: int, call: Call, depth: int) -> Workers:
         """``cfg.get("num_workers", 4)``, ``int(x)``, ``min(8, x)``; ``os.cpu_count()`` is some."""
-        last = call.function.name.rpartition(".")[2] if isinstance(call.function, (Ref, Attribute)) else ""
+        last = last_segment(call.function)
         if last in ("get", "getattr") and call.args:
             keys = [arg.value for arg in call.args if isinstance(arg, Const) and isinstance(arg.value, str)]
             given_default = len(call.args) > 1 + (last == "getattr")
@@ -303,8 +323,11 @@ class Counts:
                     yield _number(int(text))
         for path in sorted(program):
             module = self._project.modules[path]
-            if not module.is_test and not {name, "add_argument", "option"}.isdisjoint(module.facts.mentions):
-                yield from self._declared_in(module, name)
+            if not module.is_test and not {name, "add_argument", "option"}.isdisjoint(module.mentions):
+                key = (path, name)
+                if key not in self._found_in:
+                    self._found_in[key] = tuple(self._declared_in(module, name))
+                yield from self._found_in[key]
 
     def _declared_in(self, module: Module, name: str) -> Iterator[Workers]:
         for index, scope in enumerate(module.facts.scopes):
@@ -331,7 +354,7 @@ class Counts:
 
 
 def _declares(call: Call, name: str) -> bool:
-    last = call.function.name.rpartition(".")[2] if isinstance(call.function, (Ref, Attribute)) else ""
+    last = last_segment(call.function)
     if last not in ("add_argument", "option", "add_option"):
         return False
     dest = _known(argument(call, "dest"))

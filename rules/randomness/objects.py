@@ -33,9 +33,8 @@ from mldebt.facts.schema import (
 )
 from mldebt.facts.walk import statements
 from mldebt.project.attributes import Attributes, Binding
+from mldebt.project.callers import Site, given
 from mldebt.rule import Analysis
-
-from ..configuration.callers import Callers, Site, given  # noqa: TID252 - installed under another name
 
 if TYPE_CHECKING:
     from mldebt.facts.graph import Origin
@@ -102,7 +101,7 @@ class Objects(Analysis):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
-        self.callers = project[Callers]
+        self.callers = project.callers
         self._attributes = Attributes(project)
         self._lineages: dict[str, tuple[Definition, ...]] = {}
         self._left = 0

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import (
     FUNCTION,
     Assign,
@@ -67,7 +68,7 @@ def sink_of(use: Use, listing: bool, apart: bool) -> Sink | None:
 def is_settled(use: Use) -> bool:
     """Whether the value is sorted in place, or is said to have one element."""
     parent = use.around[0] if use.around else None
-    name = use.value.name.rpartition(".")[2] if isinstance(use.value, (Ref, Attribute)) else ""
+    name = last_segment(use.value)
     if isinstance(parent, Call) and use.value is parent.function and name == "sort":
         return True
     if isinstance(parent, Call) and use.value is not parent.function and len(use.around) > 1:
@@ -159,7 +160,8 @@ def _columns(use: Use, listing: bool) -> Sink | None:
     rest = use.around[1:]
     while rest and _converts(rest[0], value):
         value, rest = rest[0], rest[1:]
-    fits = bool(rest) and isinstance(rest[0], Call) and _last(rest[0]).startswith(("fit", "train_test_split"))
+    called = last_segment(rest[0].function) if rest and isinstance(rest[0], Call) else ""
+    fits = called.startswith(("fit", "train_test_split"))
     kept = isinstance(use.statement, Assign) and use.statement.value is value
     return Sink(COLUMNS, "fixes the order of the columns", use) if fits or kept else None
 
@@ -263,7 +265,7 @@ def _is_cut_in_two(use: Use, bounds: Slice) -> bool:
 
 
 def _is_shown(use: Use) -> bool:
-    return any(isinstance(one, Call) and _last(one) in _SHOWS for one in use.around)
+    return any(isinstance(one, Call) and last_segment(one.function) in _SHOWS for one in use.around)
 
 
 def _is_number(index: Expr) -> bool:
@@ -281,10 +283,6 @@ def _is_range(use: Use, expr: Expr) -> bool:
     if not isinstance(expr, Call) or not isinstance(expr.function, (Ref, Attribute)):
         return False
     return expr.function.name.rpartition(".")[2] in ("range", "arange", "count")
-
-
-def _last(call: Call) -> str:
-    return call.function.name.rpartition(".")[2] if isinstance(call.function, (Ref, Attribute)) else ""
 
 
 def _heads(expr: Expr) -> set[str]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from .states import Path
 
+# Up to 2.3: keras/backend/tensorflow_backend.py, ``if seed is None: seed = np.random.randint(10e6)``.
+_NUMPY_SEEDED_KERAS = ("1.0.8", "1.2.2", "2.0.9", "2.1.6", "2.2.5", "2.3.1")
+
 
 @dataclass(frozen=True)
 class PartialSeeding(ProjectRule):
@@ -41,7 +44,8 @@ class PartialSeeding(ProjectRule):
 
     Draws inside the workers of a data loader are covered by the seed of torch 1.9 and later, and not reported; with
     `num_workers=0` they run in the main process, and are. A library that is seeded, but too late, is MLD402's. A draw
-    that an argument owns (`random_state=`, `generator=`) needs no global seed.
+    that an argument owns (`random_state=`, `generator=`) needs no global seed. Keras before 2.4 takes its seeds from
+    NumPy, so that `np.random.seed` covers its layers, unless a later version is declared.
 
     ## References
 
@@ -287,6 +291,29 @@ class PartialSeeding(ProjectRule):
                 main()
             """
         ),
+        Good(
+            """
+            import numpy as np
+
+            np.random.seed(123)
+
+            from keras.layers import Dense, Dropout
+            from keras.models import Sequential
+
+
+            def build():
+                model = Sequential()
+                model.add(Dense(64, input_dim=8))
+                model.add(Dropout(0.2))
+                model.add(Dense(1))
+                model.compile(loss="mse", optimizer="adadelta")
+                return model
+
+
+            if __name__ == "__main__":
+                build().fit(np.load("x.npy"), np.load("y.npy"), epochs=3)
+            """
+        ),
     )
 
     def check(self, project: Project, /) -> Iterator[Problem]:
@@ -296,6 +323,8 @@ class PartialSeeding(ProjectRule):
             found = seeding.of(entry)
             missing = [one for one in found.exposed if one not in found.seeded and one not in found.seeds]
             missing = [one for one in missing if _is_drawn(project, entry, found, one)]
+            if "numpy" in found.seeds and _may_be_old_keras(project):
+                missing = [one for one in missing if any(map(_is_not_keras, found.exposed[one]))]
             seeds = [
                 path
                 for one, path in found.seeds.items()
@@ -320,6 +349,16 @@ def _is_drawn(project: Project, entry: Entry, found: EntrySeeding, library: str)
     return kinds != {LAZY} or "train" in project.roles(entry)
 
 
+def _may_be_old_keras(project: Project) -> bool:
+    """Whether Keras may be the one of its own, which asks NumPy for the seeds that nobody gives it."""
+    declared = project.declared("keras")
+    return declared is None or any(old in declared for old in _NUMPY_SEEDED_KERAS)
+
+
+def _is_not_keras(path: Path) -> bool:
+    return not (isinstance(path.event, Draws) and path.event.name.startswith("keras."))
+
+
 def _is_for_itself(entry: Entry, seed: Path) -> bool:
     """Whether a function of another file seeds for the numbers it draws itself."""
     module = seed.site.module
@@ -327,9 +366,7 @@ def _is_for_itself(entry: Entry, seed: Path) -> bool:
         return False
     if entry.is_example:
         return True
-    scope = module.scope_at(seed.site.fact.line)
-    calls = module.project[Seeding].summaries.calls
-    return any(isinstance(calls.event(module, scope, one.call), Draws) for one in module.call_sites(scope))
+    return module.project[Seeding].summaries.calls.draws(module.definition(module.scope_at(seed.site.fact.line)))
 
 
 def _problem(project: Project, entry: Entry, found: EntrySeeding, seed: Path, missing: Sequence[str]) -> Problem:

@@ -193,6 +193,14 @@ class Program(msgspec.Struct, frozen=True):
             if isinstance(op, CallOp) and op.when == NOW:
                 yield from (callee.key for group in op.alternatives for callee in group)
 
+    def imports(self) -> Iterator[str]:
+        """Paths of the modules the body imports."""
+        return (path for op in _ops(self.block) if isinstance(op, ImportOp) for path in op.targets)
+
+    def acts(self) -> bool:
+        """Whether the body does more than to import, on some condition or other."""
+        return not all(isinstance(op, (ImportOp, BranchOp, ChoiceOp, TryOp)) for op in _ops(self.block))
+
     def libraries(self) -> Iterator[str]:
         """Libraries the body itself draws from."""
         return (op.draw.library for op in _ops(self.block) if isinstance(op, DrawOp))

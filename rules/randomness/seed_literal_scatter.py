@@ -10,6 +10,7 @@ from mldebt.facts.schema import Const
 from mldebt.finding import Confidence, Place, Related, Severity
 from mldebt.rule import Bad, Good, Problem, ProjectRule
 
+from .companions import Companions
 from .seed_calls import SeedCalls
 from .sklearn_objects import SPLITTER, SklearnCalls
 from .split_seed_mismatch import SplitSeedMismatch
@@ -51,8 +52,10 @@ class SeedLiteralScatter(ProjectRule):
 
     ## When to leave it
 
-    Tests, examples and notebooks are left out, as are calls that are given a name, the second split of a nested one,
-    lists of seeds that a program goes through, and splits that MLD413 reports as contradicting each other.
+    Programs that have nothing to do with each other: only files that are imported or launched together, share code or
+    a data file count as one work. Tests, examples and notebooks are left out, as are calls that are given a name, the
+    second split of a nested one, lists of seeds that a program goes through, and splits that MLD413 reports as
+    contradicting each other.
 
     ## References
 
@@ -214,6 +217,25 @@ class SeedLiteralScatter(ProjectRule):
                     """,
             }
         ),
+        Good(
+            {
+                "kernels/001.forest.py": """
+                    import pandas as pd
+                    from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+
+                    rows = pd.read_csv("../input/train.csv")
+                    print(RandomForestRegressor(random_state=42).fit(rows[["a"]], rows["y"]))
+                    print(ExtraTreesRegressor(random_state=42).fit(rows[["a"]], rows["y"]))
+                    """,
+                "kernels/002.reference.py": """
+                    import pandas as pd
+                    from sklearn.linear_model import SGDRegressor
+
+                    rows = pd.read_csv("../input/train.csv")
+                    print(SGDRegressor(random_state=42).fit(rows[["b"]], rows["y"]))
+                    """,
+            }
+        ),
     )
 
     def check(self, project: Project, /) -> Iterator[Problem]:
@@ -229,15 +251,23 @@ class SeedLiteralScatter(ProjectRule):
         problems = list(SplitSeedMismatch().check(project))
         seen = {one.place for one in problems} | {more.place for one in problems for more in one.related}
         for _, group in (*sorted(same.items()), *sorted(purposes.items())):
-            left = [seed for seed in group if seed.place not in seen]
-            if _is_scattered(left):
-                seen |= {seed.place for seed in left}
-                yield _problem(left)
+            for together in _together(project, group):
+                left = [seed for seed in together if seed.place not in seen]
+                if _is_scattered(left):
+                    seen |= {seed.place for seed in left}
+                    yield _problem(left)
 
 
 def _work(folders: list[str]) -> str:
     """The folder of one piece of work: a competition's, a project's, else the one at the root."""
     return "/".join(folders[: 2 if folders and _COLLECTIONS.search(folders[0]) else 1])
+
+
+def _together(project: Project, group: list[_Seed]) -> Iterator[list[_Seed]]:
+    """A group, parted by what is one program: two that only like the same number have nothing to agree on."""
+    if _is_scattered(group):
+        for paths in project[Companions].groups({seed.place.path for seed in group}):
+            yield [seed for seed in group if seed.place.path in paths]
 
 
 def _is_scattered(group: list[_Seed]) -> bool:
@@ -258,7 +288,7 @@ def _problem(group: list[_Seed]) -> Problem:
         f"the seed of {' and '.join(purposes)} is written out in {len(group)} calls of {files} files: {shown}",
         tuple(Related(seed.place, f"here it is {seed.value}") for seed in others),
         minutes=5 + 2 * len(group),
-        evidence=("none of these calls is given a name",),
+        evidence=("none of these calls is given a name", "the files run together, or share code or a data file"),
         symbol=" ".join([*purposes, *map(str, values)]),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mldebt.facts.arguments import UNKNOWN
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Attribute, Call, Const, Expr, For, If, Ref, Stmt, While, With
 from mldebt.facts.walk import calls, expressions, statements, walk
 from mldebt.finding import Confidence, Place, Related, Severity
@@ -333,7 +334,7 @@ def _hot(project: Project, seed: SeedCall) -> Iterator[tuple[Site, Expr, _Where]
             continue
         if depth and definition.is_function and (steady or parameter is not None):
             # A function that takes its seed and draws is meant to be the same each time.
-            own = _draws(definition) and parameter is None
+            own = project[Seeding].summaries.calls.draws(definition) and parameter is None
             draws = (below or own) and not _RUNS.search(definition.scope.name)
             for site, handed in _callers(project, definition, parameter, value):
                 pending.append((site, site if parameter is not None else anchor, handed, depth - 1, draws))
@@ -385,13 +386,6 @@ def _is_sure(definition: Definition, outer: Sequence[Stmt]) -> bool:
     return True
 
 
-def _draws(definition: Definition) -> bool:
-    """Whether a function draws itself."""
-    module, index = definition.module, definition.index
-    events = module.project[Seeding].summaries.calls
-    return any(isinstance(events.event(module, index, one.call), Draws) for one in module.call_sites(index))
-
-
 def _collates(project: Project, definition: Definition) -> bool:
     """Whether a data loader is given a function to put batches together."""
     for site in project.callers.of(definition) or ():
@@ -440,7 +434,7 @@ def _is_hot_loop(project: Project, here: Site, loop: For | While, below: bool) -
     draws = below
     for stmt in statements(loop.body):
         for call in calls(stmt):
-            name = call.function.name.rpartition(".")[2] if isinstance(call.function, (Ref, Attribute)) else ""
+            name = last_segment(call.function)
             if _RUNS.search(name):
                 return False
             draws = draws or isinstance(events.event(here.module, here.scope, call), Draws)

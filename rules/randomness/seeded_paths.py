@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from mldebt.rule import Analysis
 
-from ..configuration.callers import Callers  # noqa: TID252 - installed under another name
 from .events import EVERY, Seeds
 from .programs import Key
 from .seeding import Seeding
@@ -32,7 +31,7 @@ class SeededPaths(Analysis):
         self._reached: dict[str, frozenset[str]] = {}
         self._seeded_above: dict[tuple[str, int, int], bool] = {}
         self._seeds_of: dict[tuple[str, int], tuple[int, ...]] = {}
-        self._callers = project[Callers]
+        self._callers = project.callers
 
     def of(self, module: Module, site: CallSite) -> str | None:
         """What seeds NumPy before the call on all ways known to it, in words; None when something does not."""
@@ -86,23 +85,28 @@ class SeededPaths(Analysis):
         """What in a library seeds NumPy for its users: its own ``set_seed``, or code that runs before the call."""
         for function in self._seeders:
             name = function.scope.name
-            if "seed" in name and not name.startswith("_"):
-                return f"the library's own {name}() seeds it"
-            if function.module is not module and self.project.imports.reaches(function.module, module):
-                return f"{function.module.path} seeds it"
+            offers = "seed" in name and not name.startswith("_")
+            runs = function.module is not module and self.project.imports.reaches(function.module, module)
+            if (offers or runs) and self._does_seed(function):
+                return f"the library's own {name}() seeds it" if offers else f"{function.module.path} seeds it"
         return None
+
+    def _does_seed(self, function: Definition) -> bool:
+        """Whether a function seeds NumPy: one called after seeds certainly, any other somewhere."""
+        if "seed" not in function.scope.name:
+            return True
+        return _NUMPY in (self.project[Seeding].summaries.of(Key(function.module.path, function.index)).gen or ())
 
     @cached_property
     def _seeders(self) -> tuple[Definition, ...]:
-        """Functions that seed NumPy themselves; those called after seeds certainly."""
+        """Functions with a call that seeds NumPy."""
         found = {}
         for module in self.project.modules.values():
-            if module.is_test or module.is_example or "numpy" not in module.facts.mentions:
+            if module.is_test or module.is_example or "numpy" not in module.mentions:
                 continue
             for _, site in module.calls_of(_SEEDS):
                 function = module.definition(site.scope)
-                gen = self.project[Seeding].summaries.of(Key(module.path, site.scope)).gen
-                if function.is_function and (_NUMPY in (gen or ()) or "seed" not in function.scope.name):
+                if function.is_function:
                     found[function.name] = function
         return tuple(found.values())
 
@@ -126,11 +130,15 @@ class SeededPaths(Analysis):
             known = self._reached[entry.name] = frozenset(seen)
         return known
 
-    def _may_reach(self, entry: Entry, module: Module) -> bool:
+    def may_run(self, entry: Entry, module: Module) -> bool:
+        """A cheap test: whether an entry's file is, or imports at any distance, a file."""
         own = entry.definition.module
-        if entry.is_test or entry.is_example:
+        return own is module or self.project.imports.reaches(own, module)
+
+    def _may_reach(self, entry: Entry, module: Module) -> bool:
+        if entry.is_test or entry.is_example or entry.definition.module.role != "project":
             return False
-        return own.role == "project" and (own is module or self.project.imports.reaches(own, module))
+        return self.may_run(entry, module)
 
     def _around(self, module: Module, scope: int) -> Iterator[Definition]:
         """The functions around a scope, or the module."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mldebt.facts.schema import Imports
@@ -63,6 +64,7 @@ class Seeding(Analysis):
         super().__init__(project)
         self.summaries = Summaries(project)
         self._known: dict[str, EntrySeeding] = {}
+        self._limited = False
 
     def entries(self, seeding: bool = False) -> Iterator[Entry]:
         """The entries whose draws are judged: no tests, not those that only serve, and a role that makes results.
@@ -71,7 +73,8 @@ class Seeding(Analysis):
         """
         for entry in self._candidates():
             roles = self.project.roles(entry)
-            if roles & (MAKING if "serve" in roles else JUDGED) or (seeding and not roles and self.of(entry).seeds):
+            judged = roles & (MAKING if "serve" in roles else JUDGED)
+            if judged or (seeding and not roles and self._may_seed(entry) and self.of(entry).seeds):
                 yield entry
 
     def _candidates(self) -> Iterator[Entry]:
@@ -87,8 +90,7 @@ class Seeding(Analysis):
         key = entry.definition.name
         known = self._known.get(key)
         if known is None:
-            if not self._known:
-                self._limit()
+            self._limit()
             summary = self.summaries.run(self._program(entry))
             known = self._known[key] = self._judged(entry, summary)
         return known
@@ -117,12 +119,41 @@ class Seeding(Analysis):
 
     def _limit(self) -> None:
         """Find what matters for all judged entries together, before the first of them is run."""
+        if self._limited:
+            return
+        self._limited = True
         modules, imports = self.project.modules, self.project.imports
         roots: dict[str, Definition] = {}
         for entry in self._candidates():
             bodies = [modules[path].definition(0) for path in imports.order(entry.definition.module.path)]
             roots.update((definition.name, definition) for definition in (*entry.starts, *bodies))
         self.summaries.calls.relevant.limit(roots.values())
+
+    def _may_seed(self, entry: Entry) -> bool:
+        """A cheap test: whether a call that may seed can be reached."""
+        self._limit()
+        relevant = self.summaries.calls.relevant
+        if any(map(relevant.may_seed, entry.starts)):
+            return True
+        own = entry.definition.module.path
+        return any(
+            path == own
+            or self.project.imports.reaches(own, path)
+            or (path.endswith("__init__.py") and own.startswith(path.removesuffix("__init__.py")))
+            for path in self._seeding_bodies
+        )
+
+    @cached_property
+    def _seeding_bodies(self) -> tuple[str, ...]:
+        """The files that may seed when they are imported; those imported inside functions were not looked at."""
+        calls = self.summaries.calls
+        found = []
+        for path, module in self.project.modules.items():
+            body = module.definition(0)
+            known = calls.relevant.is_known(body)
+            if calls.relevant.may_seed(body) if known else calls.relevant.may_mention_seed(module.mentions):
+                found.append(path)
+        return tuple(found)
 
     # An entry as a program.
 

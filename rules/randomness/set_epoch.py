@@ -72,10 +72,12 @@ class SetEpochs(Analysis):
 
     def _ways(self, module: Module, site: CallSite) -> Iterator[frozenset[str]]:
         """What runs together with a call: of each entry that reaches it; without one, of its own function."""
-        definition = module.definition(site.scope)
+        definition, paths = module.definition(site.scope), self.project[SeededPaths]
         found = False
         for entry in self.project.entries:
-            reached = self.project[SeededPaths].reached(entry) if not entry.is_test else frozenset()
+            if entry.is_test or not paths.may_run(entry, module):
+                continue
+            reached = paths.reached(entry)
             if definition.name in reached:
                 found = True
                 yield reached

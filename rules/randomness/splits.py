@@ -119,8 +119,8 @@ class Splits(Analysis):
 
     def on(self, split: Split, entry: Entry) -> bool:
         """Whether a split is made when an entry runs."""
-        name = split.top.module.definition(split.top.scope).name
-        return name in self.project[SeededPaths].reached(entry)
+        module, paths = split.top.module, self.project[SeededPaths]
+        return paths.may_run(entry, module) and module.definition(split.top.scope).name in paths.reached(entry)
 
     def settings(self, split: Split) -> Settings:
         shuffle = self._worth(split.args.get("shuffle"), absent=True)
@@ -260,10 +260,6 @@ def is_test(module: Module) -> bool:
     if not module.is_test:
         return False
     return module.facts.main is None or any(scope.name.startswith("test") for scope in module.facts.scopes)
-
-
-def _last(call: Call) -> str:
-    return call.function.name.rpartition(".")[2] if isinstance(call.function, (Ref, Attribute)) else ""
 
 
 def _arguments(api: str, call: Call) -> dict[str, Expr | Unknown | None]:

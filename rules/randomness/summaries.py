@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mldebt.project.components import components
+
 from .binding import Binder
 from .calling import Calls
 from .compiling import Compiler
 from .interpreter import Interpreter
-from .programs import Block, Key, Program
+from .programs import Block, ImportOp, Key, Op, Program
 from .states import Summary
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Summaries:
 
     def of(self, key: Key) -> Summary:
         if key not in self._summaries:
-            for component in self._components(key):
+            for component in components([key], self._pending):
                 self._solve(component)
         return self._summaries[key]
 
@@ -53,13 +55,28 @@ class Summaries:
         return Interpreter(program, self._summaries.__getitem__, self.binder, self._body).summary()
 
     def _body(self, path: str) -> Block:
-        block = self._bodies.get(path)
-        if block is None:
-            program = self.program(Key(path, 0))
+        """What importing a module runs; nothing if neither it nor what it imports acts."""
+        if path not in self._bodies:
+            for component in components([path], self._imported):
+                self._settle(component)
+        return self._bodies[path]
+
+    def _imported(self, path: str) -> Iterator[str]:
+        return (target for target in self.program(Key(path, 0)).imports() if target not in self._bodies)
+
+    def _settle(self, paths: list[str]) -> None:
+        programs = {path: self.program(Key(path, 0)) for path in paths}
+        acts = any(
+            program.acts() or any(self._bodies.get(target) for target in program.imports())
+            for program in programs.values()
+        )
+        for path, program in programs.items():
             for key in program.callees():
                 self.of(key)
-            block = self._bodies[path] = program.block
-        return block
+            self._bodies[path] = tuple(op for op in program.block if self._matters(op, paths)) if acts else ()
+
+    def _matters(self, op: Op, paths: list[str]) -> bool:
+        return not isinstance(op, ImportOp) or any(one in paths or self._bodies[one] for one in op.targets)
 
     def _solve(self, component: list[Key]) -> None:
         for key in component:
@@ -75,31 +92,6 @@ class Summaries:
 
     def _transfer(self, program: Program) -> Summary:
         return Interpreter(program, self._summaries.__getitem__, self.binder).summary()
-
-    def _components(self, start: Key) -> Iterator[list[Key]]:
-        """Strongly connected components of what is not summarised yet, callees first (Tarjan, iterative)."""
-        number: dict[Key, int] = {start: 0}
-        low: dict[Key, int] = {start: 0}
-        held: dict[Key, None] = {start: None}
-        stack = [(start, self._pending(start))]
-        while stack:
-            node, pending = stack[-1]
-            following = next((one for one in pending if one not in number or one in held), None)
-            if following is None:
-                stack.pop()
-                if stack:
-                    low[stack[-1][0]] = min(low[stack[-1][0]], low[node])
-                if low[node] == number[node]:
-                    component: list[Key] = []
-                    while not component or component[-1] != node:
-                        component.append(held.popitem()[0])
-                    yield component
-            elif following in number:
-                low[node] = min(low[node], number[following])
-            else:
-                number[following] = low[following] = len(number)
-                held[following] = None
-                stack.append((following, self._pending(following)))
 
     def _pending(self, key: Key) -> Iterator[Key]:
         return (callee for callee in self.program(key).callees() if callee not in self._summaries)

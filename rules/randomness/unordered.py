@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import (
     Annotate,
     Assign,
@@ -122,7 +123,7 @@ class UnorderedFlows(Analysis):
                 yield use, name in LISTINGS
         for index in module.scopes_using(_METHODS):
             for site in module.call_sites(index):
-                if _last(site.call) in _METHODS and not module.names(index, site.call.function):
+                if last_segment(site.call.function) in _METHODS and not module.names(index, site.call.function):
                     use = self._following.start(module, index, site.statement, site.call)
                     if use is not None:
                         yield use, True
@@ -221,11 +222,7 @@ class UnorderedFlows(Analysis):
 
 
 def _last_of(expr: Expr) -> str:
-    return _last(expr) if isinstance(expr, Call) else ""
-
-
-def _last(call: Call) -> str:
-    return call.function.name.rpartition(".")[2] if isinstance(call.function, (Ref, Attribute)) else ""
+    return last_segment(expr.function) if isinstance(expr, Call) else ""
 
 
 def _keeps(use: Use) -> bool:
@@ -233,7 +230,7 @@ def _keeps(use: Use) -> bool:
     parent = use.around[0]
     if isinstance(parent, Call):
         if use.value is parent.function:
-            name = use.value.name.rpartition(".")[2] if isinstance(use.value, (Ref, Attribute)) else ""
+            name = last_segment(use.value)
             return name in _SET_METHODS or name in ("keys", "items", "values", "tolist")
         function = parent.function
         names = use.module.names(use.scope, function) if isinstance(function, (Ref, Attribute)) else ()

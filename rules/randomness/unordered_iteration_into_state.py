@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from .unordered import SetDisplays, Unordered, UnorderedFlows
 
 if TYPE_CHECKING:
     from mldebt.project.project import Project
+
+_KEPT = re.compile(r"(^|/)(archived?|archives|attic|deprecated|legacy)/", re.IGNORECASE)  # code that nobody runs again
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class UnorderedIterationIntoState(ProjectRule):
 
     Most sets and listings are harmless, and only reported where their order is used. Sets of integers have a stable
     order and are not reported; nor is what is sorted, counted, or put into a set again, nor a list that is said to have
-    one element.
+    one element. Findings in archived directories that save nothing are hints.
 
     ## References
 
@@ -276,11 +279,12 @@ def _problem(flow: Unordered) -> Problem:
     what = "a directory listing" if flow.listing else "a set"
     why = "the file system decides on" if flow.listing else "changes from process to process"
     place = _place(flow)
+    severity = Severity.CRITICAL if flow.saved else Severity.MAJOR
     return Problem(
         place,
         f"the order of {what}, which {why}, {sink.what}",
         (Related(sink.use.module.place(sink.use.value), sink.what),),
-        severity=Severity.CRITICAL if flow.saved else Severity.MAJOR,
+        severity=Severity.INFO if _KEPT.search(module.path) and not flow.saved else severity,
         evidence=(
             f"{what} is made at {module.path}:{place.span.line}",
             f"its order {sink.what} at {sink.use.module.path}:{sink.use.statement.line}",

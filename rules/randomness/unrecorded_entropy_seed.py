@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Assign, Attribute, Binary, Build, Call, Compare, Expr, Format, Ref, Return, Subscript
 from mldebt.facts.walk import calls_in
 from mldebt.finding import Confidence, Related, Severity
@@ -265,9 +266,9 @@ def _is_recorded(project: Project, start: Use) -> bool:
     for use in project[Following].uses(start, _keeps):
         parent = use.around[0] if use.around else None
         if isinstance(parent, Call) and use.value is not parent.function:
-            made = not _MAKERS.isdisjoint(_names(use, parent))
+            made = not _MAKERS.isdisjoint(use.names(parent))
             owned = any(k.value is use.value and k.name == "random_state" for k in parent.keywords)
-            if id(parent) in seeds or made or owned or _last(parent) in _ARITHMETIC:
+            if id(parent) in seeds or made or owned or last_segment(parent.function) in _ARITHMETIC:
                 continue
             followed = project.calls.targets(use.module, use.scope, parent)
             if not followed or any(edge.confidence == "cha" for edge in followed):
@@ -287,14 +288,5 @@ def _is_recorded(project: Project, start: Use) -> bool:
 def _keeps(use: Use) -> bool:
     parent: Expr = use.around[0]
     if isinstance(parent, Call):
-        return use.value is parent.function or _last(parent) in _ARITHMETIC
+        return use.value is parent.function or last_segment(parent.function) in _ARITHMETIC
     return isinstance(parent, (Binary, Attribute)) and not isinstance(parent, Compare)
-
-
-def _names(use: Use, call: Call) -> tuple[str, ...]:
-    function = call.function
-    return use.module.names(use.scope, function) if isinstance(function, (Ref, Attribute)) else ()
-
-
-def _last(call: Call) -> str:
-    return call.function.name.rpartition(".")[2] if isinstance(call.function, (Ref, Attribute)) else ""

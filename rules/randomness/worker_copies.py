@@ -77,8 +77,14 @@ class WorkerCopies(Analysis):
     def shared(self) -> tuple[Shared, ...]:
         """Every generator a worker's code draws from that no worker makes its own, by place."""
         found: dict[Place, Shared] = {}
-        for loader in self.project[Loaders].all:
-            for one in self._of(loader):
+        loaders = self.project[Loaders]
+        for each in loaders.all:
+            shared = tuple(self._of(each))
+            # Asked last: options, configurations and commands tell how many workers there are.
+            loader = loaders.counted(each) if shared else None
+            if loader is None:
+                continue
+            for one in (replace(one, loaders=(loader,)) for one in shared):
                 held = found.get(one.at)
                 if held is None:
                     found[one.at] = one

@@ -661,3 +661,32 @@ def test_a_closure_that_seeds_is_called_or_given_back(project: Build) -> None:
         """
     assert judged(project, main.replace("{call}", "finish()")) == ([], [])
     assert judged(project, main.replace("{call}", "return None")) == (["numpy"], [])
+
+
+@pytest.mark.parametrize("seeded", [True, False])
+def test_modules_that_only_import_lead_to_one_that_seeds(project: Build, seeded: bool) -> None:
+    others = {
+        "first": "import second\n",
+        "second": "import first\nimport third\n",
+        "third": "import numpy as np\n" + ("np.random.seed(0)\n" if seeded else ""),
+    }
+    main = f"import first\n\ndef main():\n    order = {NUMPY_DRAW}\n    {TRAINS}\n"
+    assert judged(project, main, **others) == ([] if seeded else ["numpy"], [])
+
+
+def test_a_picture_to_look_at_is_drawn_freely(project: Build) -> None:
+    look = """
+        import matplotlib.pyplot as plt
+
+        def main():
+            x = np.load("x.npy")
+            Ridge().fit(x, x)
+            at = random.randint(0, 9)
+            shown = np.squeeze(x[at])
+            plt.imshow(shown)
+            at = random.randint(0, 9)
+            plt.imshow(x[at])
+            {}
+        """
+    assert judged(project, look.format("pass")) == ([], [])
+    assert judged(project, look.format("Ridge().fit(shown, shown)")) == (["python"], [])
