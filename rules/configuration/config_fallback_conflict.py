@@ -353,6 +353,8 @@ class ConfigFallbackConflict(ProjectRule):
             used = {id(read): use(read.module, read.scope, read.statement, read.node, read.value) for read in wanted}
             # Whose the option is costs most to find out, so only for reads that disagree with some other.
             apart = [pair for pair in combinations(wanted, 2) if not agree(used[id(pair[0])], used[id(pair[1])])]
+            if not any(may_meet(one, other, project) for one, other in apart):
+                continue
             odd = {id(read) for pair in apart for read in pair}
             for group, owners in options.shared(tuple(read for read in wanted if id(read) in odd)):
                 yield from self._conflict(project, key, group, owners, used)

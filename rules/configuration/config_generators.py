@@ -5,10 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mldebt.facts.schema import Call, Const, Format, Ref
 from mldebt.facts.walk import expressions, statements, walk
+from mldebt.rule import Analysis
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -29,7 +31,7 @@ _HEAD = 600  # bytes of a file in which a note that it is generated stands
 def is_generated(project: Project, paths: Sequence[str]) -> bool:
     """Whether most of some files say that they are generated, or a program here writes files of such names."""
     said = sum(_GENERATED.search(_head(project, path)) is not None for path in paths)
-    return 2 * said > len(paths) or any(_writes(module, paths) for module in project.modules.values())
+    return 2 * said > len(paths) or project[Generators].write(paths)
 
 
 def _head(project: Project, path: str) -> str:
@@ -41,21 +43,29 @@ def _head(project: Project, path: str) -> str:
     return "\n".join(row for row in text.splitlines() if row.lstrip().startswith(("#", "//", ";", '"_', '"//')))
 
 
-def _writes(module: Module, paths: Sequence[str]) -> bool:
-    """Whether a file writes configuration under the names of these, as far as its texts tell."""
-    sites = [site for _, site in module.calls_of(_WRITERS)] if module.role == "project" else []
-    if not sites:
-        return False
-    suffixes = {posixpath.splitext(path)[1] for path in paths}
-    folders = {posixpath.basename(posixpath.dirname(path)) for path in paths} - {""}
-    stem = posixpath.commonprefix([posixpath.basename(path) for path in paths])
-    for index in {site.scope for site in sites} | {0}:
-        for template, constant in _templates(module, index):
-            if not any(suffix in template for suffix in suffixes):
-                continue
-            if (len(stem) > 2 and stem in template) or any(folder in constant.split("/") for folder in folders):
-                return True
-    return False
+class Generators(Analysis):
+    """Answers whether programs of the project write configuration files."""
+
+    def write(self, paths: Sequence[str]) -> bool:
+        """Whether one writes files under the names of these, as far as its texts tell."""
+        suffixes = {posixpath.splitext(path)[1] for path in paths}
+        folders = {posixpath.basename(posixpath.dirname(path)) for path in paths} - {""}
+        stem = posixpath.commonprefix([posixpath.basename(path) for path in paths])
+        return any(
+            (len(stem) > 2 and stem in template) or not folders.isdisjoint(parts)
+            for template, parts in self._written
+            if any(suffix in template for suffix in suffixes)
+        )
+
+    @cached_property
+    def _written(self) -> list[tuple[str, frozenset[str]]]:
+        """Texts with holes of the functions that write, and at the top of their files, with the parts of all texts."""
+        found = []
+        for module in self.project.modules.values():
+            sites = [site for _, site in module.calls_of(_WRITERS)] if module.role == "project" else []
+            for index in {site.scope for site in sites} | {0} if sites else ():
+                found += [(template, frozenset(text.split("/"))) for template, text in _templates(module, index)]
+        return found
 
 
 def _templates(module: Module, index: int) -> Iterator[tuple[str, str]]:

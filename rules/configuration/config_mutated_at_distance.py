@@ -37,7 +37,9 @@ class ConfigMutatedAtDistance(ProjectRule):
 
     Silent on its own: the file that parses or builds the object and the program that asks for it, methods of the
     configuration class, copies (`deepcopy`, `replace`, `merge`, `clone`), a library's `model.config`, presets
-    (`args.x = getattr(args, "x", 512)`), the state of the process (`args.rank`, `args.device`, `args.output_dir`),
+    (`args.x = getattr(args, "x", 512)`) and whatever fills in what is missing (`if args.x is None: args.x = 512`),
+    overrides right behind the call that loads, options no program declares, the state of the process and
+    its launch (`args.rank`, `args.device`, `args.output_dir`, `args.nnodes`),
     tests, and files that take no part in training.
 
     ## References
@@ -47,7 +49,7 @@ class ConfigMutatedAtDistance(ProjectRule):
 
     code = "MLD315"
     severity, confidence, minutes = Severity.MAJOR, Confidence.HIGH, 20
-    preview = True  # 6 of 10 findings read were right
+    preview = True  # all 5 findings left were right: too few to tell
 
     examples = (
         Bad(
@@ -268,6 +270,39 @@ class ConfigMutatedAtDistance(ProjectRule):
 
                 def large(args):
                     args.layers = getattr(args, "layers", 12)
+                """,
+            }
+        ),
+        Good(  # what nobody gave is filled in, and the number of nodes is the launcher's
+            {
+                "train.py": """
+                import argparse
+                from data import loaders
+                from launch import prepare
+
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--source", default=None)
+                parser.add_argument("--batch-size", type=int, default=None)
+                parser.add_argument("--nnodes", type=int, default=1)
+                parser.add_argument("--workers", type=int, default=0)
+                args = parser.parse_args()
+                prepare(args)
+                run(loaders(args), args)
+                """,
+                "data.py": """
+                def loaders(args):
+                    if args.source is None:
+                        args.source = guess()
+                    if not args.batch_size:
+                        args.batch_size = 8
+                    args.workers = args.workers or cores()
+                    return make(args.source, args.batch_size, args.workers)
+                """,
+                "launch.py": """
+                def prepare(args):
+                    args.nnodes = count()
+                    if args.source is None:
+                        args.source = guess()
                 """,
             }
         ),

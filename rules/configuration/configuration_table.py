@@ -19,6 +19,7 @@ from mldebt.rule import Analysis
 from .config_classes import Field
 from .config_objects import BUILT, FILE, HYDRA, PROBE, Event
 from .declarations import COMMAND, Declaration, Declarations
+from .encoded_bodies import may_assign_literal
 from .namespaces import Namespaces
 from .options import Options
 from .owners import ENVIRONMENT
@@ -262,22 +263,24 @@ class ConfigurationTable(Analysis):
 
     def parameters(self, module: Module) -> Iterator[tuple[int, Bound]]:
         """Defaults of parameters that are hyperparameters, with the scopes of their functions."""
+        hyper = self._slots.spoken
         for index, scope in enumerate(module.facts.scopes):
             if scope.kind != FUNCTION:
                 continue
             for parameter in scope.parameters:
-                if self._is_hyper(parameter.name) and _is_value(parameter.default):
+                if parameter.name in hyper and _is_value(parameter.default):
                     value = module.constant(max(scope.parent, 0), parameter.default) if parameter.default else UNKNOWN
                     place = Place(module.path, Span(scope.line))
                     yield index, self._bound(parameter.name, PARAMETER, value, place, scope.qualname)
 
     def _locals(self, module: Module) -> Iterator[Bound]:
         """``lr = 3e-4`` in a function that assigns it once."""
+        hyper = self._slots.spoken
         for index, scope in enumerate(module.facts.scopes):
             if scope.kind != FUNCTION:
                 continue
-            names = {name for name, bits in scope.bindings.items() if bits == ASSIGNED and self._is_hyper(name)}
-            if not names:
+            names = {name for name in hyper.intersection(scope.bindings) if scope.bindings[name] == ASSIGNED}
+            if not names or not may_assign_literal(module, index, names):
                 continue
             found: dict[str, list[Stmt]] = {}
             for stmt in statements(module.body(index)):
@@ -289,9 +292,6 @@ class ConfigurationTable(Analysis):
                 constant = module.constant(index, value) if value is not None and _is_value(value) else 0
                 if constant not in (0, "", UNKNOWN):
                     yield self._bound(name, LOCAL, constant, module.place(stmts[0]), scope.qualname)
-
-    def _is_hyper(self, name: str) -> bool:
-        return len(name) > 1 and self._slots.knob(name) is not None
 
     def _arguments(self, module: Module) -> Iterator[Bound]:
         """Literals given to library calls: ``AdamW(params, lr=3e-4)``."""

@@ -35,6 +35,7 @@ _KINDS = "string integer float bool boolean enum enum_class list multi_string mu
 _MODULES = ("absl.flags", "tensorflow.app.flags", "tensorflow.flags", "tensorflow.compat.v1.flags",
             "tensorflow.compat.v1.app.flags")  # fmt: skip
 _DEFINES = frozenset(f"{module}.DEFINE_{kind}" for module in _MODULES for kind in _KINDS.split())
+_Carried = tuple[str, "frozenset[Any] | None"]
 _TYPER = frozenset({"typer.Typer.command", "typer.Typer.callback", "typer.run", "fire.Fire"})
 
 
@@ -68,6 +69,10 @@ class Declarations(Analysis):
         self.namespaces = project[Namespaces]
         self._parsers = project[Parsers]
         self._joined: dict[At, At] = {}
+        self._related: dict[int | str, _Related] = {}
+        self._held: dict[Root, frozenset[At] | None] = {}  # the families of the parsers that give an object
+        self._roots: dict[_Carried, tuple[Root, ...]] = {}
+        self._escaped: dict[_Carried, tuple[Event, ...]] = {}
 
     @cached_property
     def all(self) -> tuple[Declaration, ...]:
@@ -195,10 +200,33 @@ class Declarations(Analysis):
     def escapes(self, one: Declaration) -> tuple[Event, ...]:
         """What happens to whole objects that carry the option."""
         related = self.related(one)
-        return tuple(event for event in self.namespaces.escapes if not event.names and related(event.root))
+        known = self._escaped.get((related.kind, related.wanted))
+        if known is None:
+            roots = frozenset(filter(related, self._escaping))
+            known = self._escaped[(related.kind, related.wanted)] = tuple(
+                event for event in self.namespaces.escapes if not event.names and event.root in roots
+            )
+        return known
+
+    @cached_property
+    def _escaping(self) -> frozenset[Root]:
+        return frozenset(event.root for event in self.namespaces.escapes if not event.names)
 
     def related(self, one: Declaration) -> _Related:
         """Whether an object may carry an option."""
+        key = self._key(one)
+        known = self._related.get(key)
+        if known is None:
+            known = self._related[key] = self._relation(one)
+        return known
+
+    @staticmethod
+    def _key(one: Declaration) -> int | str:
+        """The same for options of one parser or class: of a call, which the project keeps, or of a class."""
+        what = one.what
+        return id(what.call) if isinstance(what, Declared) else what.owner.name if isinstance(what, Field) else ""
+
+    def _relation(self, one: Declaration) -> _Related:
         if isinstance(one.what, Declared):
             origins = self._parsers.owners(one.what)
             unknown = origins.unknown or bool(origins.classes) or not origins.parsers
@@ -214,13 +242,20 @@ class Declarations(Analysis):
             return False
         if kind == CLASS:
             return wanted is not None and root.key in wanted
-        parsers = self.namespaces.parsers.get(root)
-        return parsers is None or wanted is None or not wanted.isdisjoint(self._families(parsers))
+        if root not in self._held:
+            parsers = self.namespaces.parsers.get(root)
+            self._held[root] = None if parsers is None else self._families(parsers)
+        held = self._held[root]
+        return held is None or wanted is None or not wanted.isdisjoint(held)
 
     def roots(self, one: Declaration) -> tuple[Root, ...]:
         """The objects that carry an option for certain or perhaps."""
         related = self.related(one)
-        return tuple(sorted(root for root in self.namespaces.roots if related(root)))
+        known = self._roots.get((related.kind, related.wanted))
+        if known is None:
+            found = tuple(sorted(filter(related, self.namespaces.roots)))
+            known = self._roots[(related.kind, related.wanted)] = found
+        return known
 
     # Parsers that share options: parents and subcommands.
 

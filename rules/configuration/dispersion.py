@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _CLASSES = frozenset({"contract", "tuning"})
 _FEWEST = 2  # hyperparameters that make a file one of a program's homes of configuration
 _WORTH_A_LOOK = 3  # homes, at which it is worth asking which defaults are used
+_MOST_ELSEWHERE = 0.4  # of what is counted may stand in files the program does not run itself
+_PARSED = frozenset({"cli", "command", "flag", "set_defaults"})
 _FORMATS = frozenset({"yaml", "json", "toml", "ini"})
 _FOLDER = re.compile(r"conf|cfg|hparam|hyper|setting|param|recipe|experiment", re.IGNORECASE)
 _ARTEFACT = re.compile(r"\.(?:pth?|ckpt|joblib|pkl|pickle|onnx|h5|keras|safetensors|bin|npz|npy|parquet|pb|tflite)$")
@@ -97,11 +99,14 @@ class Dispersion(Analysis):
     def _spread(self, entry: Entry) -> Spread:
         """What the programs that share files with an entry bind; of parameters only defaults that are used."""
         paths = self._program(entry)
-        bound = self._bound(entry, paths, effective=False)
-        found = _measured(entry, bound)
-        if found.files < _WORTH_A_LOOK:
-            return found
-        return _measured(entry, self._bound(entry, paths, effective=True))
+        found = _measured(entry, self._bound(entry, paths, effective=False))
+        if found.files >= _WORTH_A_LOOK:
+            found = _measured(entry, self._bound(entry, paths, effective=True))
+        own = self._files_of(entry.definition.module.path)
+        elsewhere = sum(one.place.path in paths and one.place.path not in own for _, one in found.bindings)
+        if elsewhere > _MOST_ELSEWHERE * len(found.bindings):
+            return _measured(entry, self._bound(entry, own, effective=True))
+        return found
 
     def _program(self, entry: Entry, *, whole: bool = False) -> frozenset[str]:
         """The files of an entry, and of those beside or below it that have a file in common with it.
@@ -120,16 +125,23 @@ class Dispersion(Analysis):
         for other in self.project.entries:
             path = other.definition.module.path
             beside = not directory or path.startswith(f"{directory}/")
-            if beside and not other.definition.module.is_test and not shared.isdisjoint(self._files_of(path)):
+            if not beside or other.definition.module.is_test or path in self._parsing:
+                continue
+            if not shared.isdisjoint(self._files_of(path)):
                 files = self._files_of(path)
                 if not files <= found and (whole or not self._is_training(path)):
                     found |= files
         stored = {text for path in shared | {module.path} for text in self._artefacts(path)}
         for path, beside_it in self.project.modules.items():
-            linked = posixpath.dirname(path) == directory and not beside_it.is_test
+            linked = posixpath.dirname(path) == directory and not beside_it.is_test and path not in self._parsing
             if linked and not stored.isdisjoint(self._artefacts(path)) and (whole or not self._is_training(path)):
                 found |= self._files_of(path)
         return frozenset(found)
+
+    @cached_property
+    def _parsing(self) -> frozenset[str]:
+        """Programs with a command line of their own: it is where theirs are, and nobody looks there for another's."""
+        return frozenset(one.place.path for one in self._table.declared if one.kind in _PARSED) & self._entries.keys()
 
     def _artefacts(self, path: str) -> frozenset[str]:
         """The model and data files a Python file names."""
@@ -160,9 +172,14 @@ class Dispersion(Analysis):
         bound: dict[tuple[str, str], tuple[str, Bound]] = {}
         for one in self._bindings(paths, effective=effective):
             path = one.place.path
+            folder = posixpath.dirname(path)
+            if one.kind == "json" and folder not in ("", directory) and not _FOLDER.search(folder):
+                continue  # a stored model or result describes itself in one
             is_file = one.kind in _FORMATS or (
                 one.kind == CONSTANT and _FOLDER.search(posixpath.dirname(path)) is not None
             )
+            if one.kind in _PARSED and path in self._parsing and path != entry.definition.module.path:
+                continue
             if path in paths or (is_file and reads and self._is_near(path, directory)):
                 home = _home(path, directory) if is_file else path
                 bound.setdefault((home, one.knob), (home, one))

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mldebt.facts.names import last_segment
-from mldebt.facts.schema import Assign, Attribute, Call, Conditional, Const, Ref, Return, Subscript
+from mldebt.facts.schema import Attribute, Call, Ref, Return, Subscript
 from mldebt.facts.walk import statements, walk
 from mldebt.rule import Analysis
 
 from .config_objects import CLASS, DYNAMIC, FILE, PARSER, Event, Root
 from .declarations import Declarations
+from .fill_ins import fills_in
 from .namespaces import Namespaces
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _STATE = re.compile(
     r"(?:.*_)?(?:rank|world_size|gpus?|n_?gpus?|num_gpus|ngpus_per_node|device|devices|device_ids?|distributed|dist_backend|dist_url|cuda|use_cuda|"
     r"master_port|master_addr|is_master|is_main|is_main_process|logger|writer|log|run|run_id|run_name|timestamp|start_time|start_epoch|step|epoch|"
     r"global_step|iteration|best_\w+|best|save_dir|output_dir|log_dir|out_dir|exp_dir|work_dir|root_dir|path|rng|seed|pid|fp16|func|"
+    r"n?nodes|nproc_per_node|num_procs|port|rdzv_\w+|init_method|no_spawn|launcher|standalone|"
     r"accelerator|mesh|process_group|dp_group|node_id|nodes|initialized|finished|resume\w*|checkpoint\w*|ckpt\w*)$"
 )
 _COPIES = frozenset("deepcopy copy replace clone merge create structured Namespace SimpleNamespace dict evolve".split())
@@ -70,7 +72,8 @@ class DistantWrites(Analysis):
             events = [event for event in found[root] if event.order not in told]
             options = tuple(dict.fromkeys(_named(event) for event in events))
             files = {event.module.path for event in events}
-            if len(files) >= _FEWEST_FILES or len(options) >= _FEWEST_OPTIONS:
+            enough = len(files) >= _FEWEST_FILES or len(options) >= _FEWEST_OPTIONS
+            if enough and any(self._is_declared(event) for event in events):
                 told |= {event.order for event in events}
                 ordered = sorted(events, key=lambda event: (self._distance(root, event.module), event.order))
                 judged.append(Distant(root, tuple(ordered), len(files), options))
@@ -96,9 +99,30 @@ class DistantWrites(Analysis):
             return False
         if event.root.kind == FILE and self._is_data(event.root):
             return False
-        if self._is_preset(event) or self._is_copied(event) or self._is_own(event):
+        if fills_in(event) or self._is_copied(event) or self._is_own(event) or self._is_loaded_here(event):
             return False
         return self._is_trained(module)
+
+    def _is_declared(self, event: Event) -> bool:
+        """Whether an option is one the program was started with, rather than one that comes to it on the way."""
+        root = event.root
+        if event.how != "write":
+            return True
+        if root.kind == CLASS:
+            return event.names[-1] in (self._namespaces.schemas.fields_of(root.key) or event.names)
+        if root.kind != PARSER:
+            return True
+        declarations = self.project[Declarations]
+        return any(
+            one.name == event.names[-1]
+            and declarations.related(one)(root)
+            and self._is_linked(root.path, one.place.path)
+            for one in declarations.arguments
+        )
+
+    def _is_linked(self, path: str, other: str) -> bool:
+        closure = self.project.imports.closure
+        return path == other or path in closure(other) or other in closure(path)
 
     def _is_data(self, root: Root) -> bool:
         """Whether what is loaded is a mapping nobody knows the keys of: records as likely as settings."""
@@ -111,15 +135,18 @@ class DistantWrites(Analysis):
         definition = event.module.definition(event.scope)
         return definition.parent is not None and definition.parent.name in self._namespaces.schemas.classes.all
 
-    def _is_preset(self, event: Event) -> bool:
-        """``args.x = getattr(args, "x", 512)``: what is missing is filled in."""
-        value = event.statement.value if isinstance(event.statement, Assign) else None
-        if isinstance(value, Conditional):
-            value = value.then
-        if not isinstance(value, Call) or last_segment(value.function) not in ("getattr", "get", "pop", "setdefault"):
+    def _is_loaded_here(self, event: Event) -> bool:
+        """Whether the variable assigned through was just given what a call loads: an override in the way in."""
+        node = event.node
+        while isinstance(node, (Subscript, Attribute)):
+            node = node.value
+        if not isinstance(node, Ref) or "." not in node.name:
             return False
-        name = event.names[-1] if event.names else ""
-        return any(isinstance(node, Const) and node.value == name for arg in value.args for node in walk(arg))
+        holder = Ref(node.name.rpartition(".")[0], node.line, node.column)
+        origins = self.project.flow(event.module.definition(event.scope)).origins(holder)
+        return bool(origins) and all(
+            isinstance(origin.value, Call) and (origin.value.args or origin.value.keywords) for origin in origins
+        )
 
     def _is_copied(self, event: Event) -> bool:
         """Whether the variable assigned through holds a copy there."""
@@ -186,8 +213,7 @@ class DistantWrites(Analysis):
 
     def _distance(self, root: Root, module: Module) -> int:
         """How far a file is: 1 if the file that makes the object imports it, or it imports that; 2 otherwise."""
-        near = self.project.imports.closure(root.path)
-        return 1 if module.path in near or root.path in self.project.imports.closure(module.path) else 2
+        return 1 if self._is_linked(root.path, module.path) else 2
 
 
 def _gives_back(definition: Definition) -> bool:

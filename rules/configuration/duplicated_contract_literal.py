@@ -14,8 +14,9 @@ from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related,
 from mldebt.module import Module
 from mldebt.project.project import Project
 from mldebt.rule import Bad, Good, Problem, ProjectRule
+from mldebt.sources.text import codepoint_column
 
-from .contract_literals import ContractLiterals, LiteralSite, Repeated, told
+from .contract_literals import ContractLiterals, LiteralSite, Repeated, Values, told
 
 
 @dataclass(frozen=True)
@@ -237,8 +238,34 @@ def _problem(group: list[Repeated]) -> Problem:
 
 
 def _place(site: LiteralSite) -> Place:
-    node = _node(site)
-    return _whole(site.module, node) if node is not None else site.module.place(site.statement)
+    stmt, rows = site.statement, site.module.text_lines
+    span = _span(rows[stmt.line - 1 : stmt.end_line], told(evaluate(site.node)))
+    if span is not None:
+        first, column, last, end = span
+        starts, ends = (rows[stmt.line + line - 2] for line in (first, last))
+        columns = (codepoint_column(starts, column) + 1, codepoint_column(ends, end) + 1)
+        return Place(site.module.path, Span(stmt.line + first - 1, columns[0], stmt.line + last - 1, columns[1]))
+    node = _node(site)  # the statement's lines do not stand alone
+    return _whole(site.module, node) if node is not None else site.module.place(stmt)
+
+
+def _span(rows: Sequence[str], wanted: Values | None) -> tuple[int, int, int, int] | None:
+    """The literal of a value in the lines of a statement: lines from 1 on, byte columns from 0 on."""
+    indented = rows[0][:1].isspace()
+    try:
+        tree = ast.parse("\n".join(["if 1:", *rows] if indented else rows))
+    except (SyntaxError, ValueError):
+        return None
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.List, ast.Tuple)):
+            try:
+                same = told(ast.literal_eval(node)) == wanted
+            except (ValueError, TypeError):
+                continue
+            if same and node.end_lineno is not None and node.end_col_offset is not None:
+                found.append((node.lineno - indented, node.col_offset, node.end_lineno - indented, node.end_col_offset))
+    return min(found, default=None, key=lambda span: (span[0], span[1], -span[2], -span[3]))
 
 
 def _whole(module: Module, node: cst.CSTNode) -> Place:

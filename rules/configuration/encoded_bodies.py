@@ -6,12 +6,12 @@ Decoding and walking a body costs a hundred times what a search through its byte
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from mldebt.facts.schema import Boolean, Build, Call, Compare, Conditional, Const, Keyword, Ref, Subscript
+from mldebt.facts.schema import Boolean, Build, Call, Compare, Conditional, Const, Keyword, Ref, Subscript, Unary
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -47,6 +47,18 @@ _NUMBER = rb"(?:[\x00-\x7f]|\xcc.|\xcd..|\xce....)"
 _MANY = _NUMBER + rb"{2,4}(?:[\x92-\x9f]|\xdc..)"
 _NAME = msgspec.msgpack.encode(Ref("a", 1, 1)).partition(b"\xa1a")[0]
 _KEY = _any(_CONST, _NAME)
+# ``lr = 3e-4``, ``lr = -1``, ``betas = (0.9, 0.99)`` and ``lr = rate = 3e-4``: the place of the name, then the value.
+_VALUES = (Const(True), Unary("-", Const(True)), Build("list", [], []))
+_LITERAL = re.compile(
+    _NUMBER
+    + rb"{2}(?:"
+    + _any(*(msgspec.msgpack.encode(one)[:2] for one in _VALUES))
+    + b"|("
+    + re.escape(_NAME)
+    + b"))",
+    re.DOTALL,
+)
+_ALONE = b"\x91" + _NAME  # the list of the one target, up to the target's name
 _GIVEN = msgspec.msgpack.encode(Keyword("a", Const(True))).partition(b"\xa1a")[0]
 _CALL = msgspec.msgpack.encode(Call(Ref("a", 1, 1), [], [], 1, 1, 1, 1)).partition(_NAME)[0]
 _EITHER = msgspec.msgpack.encode(Boolean("or", [Const(True), Const(True)])).partition(_CONST)[0] + _CALL
@@ -64,16 +76,35 @@ _BRINGING = tuple(
         b"\xa7getattr" + _NUMBER + b"{2}\x93",
         re.escape(_GIVEN) + b"\xa7default",
         re.escape(_GIVEN) + b"\xa8fallback",
-        re.escape(_EITHER),
-        re.escape(_TEST) + _any(_COMPARED, _HAS),
     )
+)
+_AROUND = tuple(
+    re.compile(pattern, re.DOTALL) for pattern in (re.escape(_EITHER), re.escape(_TEST) + _any(_COMPARED, _HAS))
 )
 
 
 def may_bring_default(module: Module, index: int) -> bool:
     """Whether a scope may read something with a default: an argument, ``or``, or a test whether there is one."""
     body = module.facts.bodies[index]
-    return any(pattern.search(body) is not None for pattern in _BRINGING)
+    return any(pattern.search(body) is not None for pattern in (*_BRINGING, *_AROUND))
+
+
+def may_default_around(module: Module, index: int) -> bool:
+    """Whether the default may stand around the read: after ``or``, or in a test whether there is something."""
+    body = module.facts.bodies[index]
+    return any(pattern.search(body) is not None for pattern in _AROUND)
+
+
+def may_assign_literal(module: Module, index: int, names: Iterable[str]) -> bool:
+    """Whether a scope may assign a literal to a variable of one of these names."""
+    body = bytes(module.facts.bodies[index])
+    for name in map(str.encode, names):
+        for found in re.finditer(name, body):
+            value = _LITERAL.match(body, found.end())
+            # Of a target that stands alone, what comes next is the value: a name is no literal.
+            if value and (value[1] is None or body[found.start() - len(_ALONE) - 1 : found.start() - 1] != _ALONE):
+                return True
+    return False
 
 
 def subscripted(module: Module, index: int) -> Iterator[str]:

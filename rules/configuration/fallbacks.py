@@ -24,7 +24,7 @@ from mldebt.facts.schema import (
 )
 from mldebt.facts.walk import expressions, statements, walk
 
-from .encoded_bodies import may_bring_default
+from .encoded_bodies import may_bring_default, may_default_around
 from .owners import receiver_of
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _candidates(module: Module, index: int, getenv: frozenset[str]) -> Iterator[
     renamed = not last.isdisjoint(getenv - _SPELLED) or "environ" in last
     if not renamed and not may_bring_default(module, index):
         return
-    if last.isdisjoint(getenv) and "hasattr" not in last and not any("environ" in one for one in scopes[index].uses):
+    if not may_default_around(module, index):
         yield from ((site.statement, site.call) for site in module.call_sites(index))
         return
     for stmt in statements(module.body(index)):

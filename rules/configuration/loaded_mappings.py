@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from mldebt.facts.graph import targets
 from mldebt.facts.schema import (
+    KWARGS,
+    PARAMETER,
     Assert,
     Assign,
     Attribute,
@@ -48,10 +50,9 @@ LOADERS = frozenset(
 _LARGE = 800  # files
 _CONFIGURING = re.compile(r"conf|cfg|setting|param|option|opts", re.IGNORECASE)
 _LOADING = frozenset(name.rpartition(".")[2] for name in LOADERS)
-_NAMED = re.compile(
-    r"^(?:.*_)?(?:cfg|cfgs|conf|config|configs|configuration|param|params|parameters|opt|opts|option|options|setting"
-    r"|settings|hparams|hyperparams|hyperparameters|hps|hp|yaml|yml|toml|ini|experiment)\d?$",
-    re.IGNORECASE,
+_NAMED = frozenset(
+    """cfg cfgs conf config configs configuration param params parameters opt opts option options setting settings
+    hparams hyperparams hyperparameters hps hp yaml yml toml ini experiment""".split()
 )
 _READ_METHODS = frozenset({"get", "pop", "getint", "getfloat", "getboolean"})
 _SCHEMA_CALL = re.compile(
@@ -99,6 +100,8 @@ class LoadedMappings(Analysis):
         self._lineage = project[Lineage]
         self._seen: set[str] = set()
         self._named: set[str] = set()  # chains that have a configuration's name in them, or are the load itself
+        self._told: set[str] = set()  # identifiers that were looked at
+        self._names: set[str] = set()  # of these, those that are a configuration's, or load one
         self._gets: set[str] = set()  # chains that read one: ``cfg.get``, or the load, after which any name may be one
 
     def unchecked(self, sites: int, files: int) -> tuple[Loaded, ...]:
@@ -129,9 +132,16 @@ class LoadedMappings(Analysis):
             if module.role != "project" or module.is_test:
                 continue
             imported = self._imported(module)
+            named = self._names_in(module)
+            if not imported and not named:
+                continue
+            chains = frozenset[str]().union(*[scope.uses for scope in module.facts.scopes])
+            self._sort(chains, named)
+            given = {chain for chain in chains if chain.partition(".")[0] in imported} if imported else set()
+            if not given and self._named.isdisjoint(chains):
+                continue
             for index, scope in enumerate(module.facts.scopes):
-                self._sort(scope.uses)
-                own = [chain for chain in scope.uses if chain.partition(".")[0] in imported] if imported else []
+                own = given.intersection(scope.uses) if given else ()
                 if (not own and self._named.isdisjoint(scope.uses)) or not (
                     not reading
                     or not self._gets.isdisjoint(scope.uses)
@@ -141,22 +151,31 @@ class LoadedMappings(Analysis):
                     continue
                 yield module, index
 
-    def _sort(self, chains: Iterable[str]) -> None:
+    def _names_in(self, module: Module) -> frozenset[str]:
+        """The identifiers of a file that are a configuration's, or load one."""
+        fresh = module.mentions - self._told
+        self._told |= fresh
+        self._names.update([name for name in fresh if name in _LOADING or _is_named(name)])
+        return module.mentions & self._names
+
+    def _sort(self, chains: Iterable[str], named: frozenset[str]) -> None:
         """Each chain is looked at once: a project reads the same ones in most of its functions."""
         fresh = set(chains) - self._seen
         self._seen |= fresh
         for chain in fresh:
+            if named.isdisjoint(chain.split(".")):
+                continue
             owner, _, last = chain.rpartition(".")
             loads = last in _LOADING
-            held = any(_NAMED.match(part) for part in owner.split("."))
-            if loads or held or _NAMED.match(last):
+            held = any(map(_is_named, owner.split(".")))
+            if loads or held or _is_named(last):
                 self._named.add(chain)
             # ``json.load.get`` reads what is loaded at once.
             if loads or (last in _READ_METHODS and (held or owner.rpartition(".")[2] in _LOADING)):
                 self._gets.add(chain)
 
     def _may_be_one(self, chain: str, renamed: frozenset[str]) -> bool:
-        self._sort((chain,))
+        self._sort((chain,), frozenset(chain.split(".")))
         return chain in self._named or chain.partition(".")[0] in renamed
 
     def _checked(self) -> frozenset[tuple[str, int]]:
@@ -184,8 +203,15 @@ class LoadedMappings(Analysis):
 
     def _imported(self, module: Module) -> frozenset[str]:
         """Names a file imports from one that loads."""
+        if module.path not in self._importing:
+            return frozenset()
         target = self.project.resolver.target
         return frozenset(one.bound for one in module.facts.imports if target(module.path, one) in self._loads)
+
+    @cached_property
+    def _importing(self) -> frozenset[str]:
+        """Files that import one that loads."""
+        return frozenset[str]().union(*[self.project.imports.importers(path) for path in self._loads])
 
     @cached_property
     def _linked(self) -> frozenset[str]:
@@ -194,9 +220,7 @@ class LoadedMappings(Analysis):
         In a large project only what they import themselves: all of it imports each other there.
         """
         imports = self.project.imports
-        found = set(self._loads)
-        for path in self._loads:
-            found |= imports.importers(path)
+        found = set(self._loads | self._importing)
         if len(self.project.modules) > _LARGE:
             return frozenset(found.union(*(imports.imported(path) for path in found)))
         found = {
@@ -208,7 +232,7 @@ class LoadedMappings(Analysis):
         base = owner
         while isinstance(base, Subscript):
             base = base.value
-        if not isinstance(base, Ref):
+        if not isinstance(base, Ref) or _is_collected(module, scope, base):
             return []
         creations = self._lineage.of(module, scope, base)
         return [one for one in creations if one.kind == CALL and one.name in LOADERS]
@@ -250,6 +274,20 @@ class LoadedMappings(Analysis):
         if _SCHEMA_CALL.search(last) or any(name.partition(".")[0] in _SCHEMA_LIBRARIES for name in names):
             return [*starred, *given]
         return starred
+
+
+def _is_named(name: str) -> bool:
+    """Whether an identifier ends in a configuration's name: ``train_cfg``, ``opt2``."""
+    last = name[name.rfind("_") + 1 :].lower()
+    return last in _NAMED or (last[-1:].isdecimal() and last[:-1] in _NAMED)
+
+
+def _is_collected(module: Module, scope: int, ref: Ref) -> bool:
+    """Whether a name is only ever ``**kwargs``: what a function's callers spell out, and nobody loads."""
+    facts, head = module.scope(scope), ref.name.partition(".")[0]
+    return facts.bindings.get(head) == PARAMETER and any(
+        one.name == head and one.kind == KWARGS for one in facts.parameters
+    )
 
 
 def _is_about_configuration(module: Module, site: CallSite) -> bool:

@@ -35,9 +35,10 @@ class ShadowedDefault(ProjectRule):
     ## When to leave it
 
     Silent on its own: equal defaults, options that are None when nobody sets them, parameters that one call (a test or
-    a notebook counts) leaves to their default, functions that are handed on, overridden, decorated or named in a
-    configuration file, calls with `**options`, and fields a command line is made of (tyro, HfArgumentParser): they are
-    one default, not two. In a library other callers may need the default: info.
+    a notebook counts) leaves to their default, calls made only when the option passes a test, calls that pass what is
+    not known, the epsilon of a layer, functions that are handed on, overridden, decorated or named in a configuration
+    file, calls with `**options`, and fields a command line is made of (tyro, HfArgumentParser): they are one default,
+    not two. In a library other callers may need the default: info.
 
     ## References
 
@@ -286,6 +287,95 @@ class ShadowedDefault(ProjectRule):
                 """,
             }
         ),
+        Good(  # the registry of the package that holds the class leaves the dropout to its default
+            {
+                "train.py": """
+                import argparse
+                from nets.mlp import Perceptron
+
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--dropout", type=float, default=0.2)
+                args = parser.parse_args()
+                fit(Perceptron(10, dropout=args.dropout))
+                """,
+                "nets/__init__.py": """
+                from . import mlp
+
+                NETS = {"mlp": mlp.Perceptron}
+
+                def restore(name, width):
+                    return NETS[name](width)
+                """,
+                "nets/mlp.py": """
+                class Perceptron:
+                    def __init__(self, width, dropout=0.5):
+                        self.layers = make(width, dropout)
+                """,
+            }
+        ),
+        Good(  # one call passes what nobody knows: a file of hyperparameters
+            {
+                "classify.py": """
+                import argparse
+                from optim import optimizer
+
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--decay", type=float, default=5e-5)
+                args = parser.parse_args()
+                fit(optimizer(net(), decay=args.decay))
+                """,
+                "detect.py": """
+                from hyper import load
+                from optim import optimizer
+
+                hyp = load()
+                fit(optimizer(net(), decay=hyp["weight_decay"]))
+                """,
+                "optim.py": """
+                def optimizer(net, decay=1e-5):
+                    return make(net, decay)
+                """,
+            }
+        ),
+        Good(  # the epsilon of a layer
+            {
+                "train.py": """
+                import argparse
+                from norm import RMSNorm
+
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--norm-eps", type=float, default=1e-5)
+                args = parser.parse_args()
+                fit(RMSNorm(64, eps=args.norm_eps))
+                """,
+                "norm.py": """
+                from torch import nn
+
+                class RMSNorm(nn.Module):
+                    def __init__(self, width, eps=1e-6):
+                        super().__init__()
+                        self.eps = eps
+                """,
+            }
+        ),
+        Good(  # off unless it is asked for
+            {
+                "train.py": """
+                import argparse
+                from noise import quantize
+
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--noise", type=float, default=0.0)
+                args = parser.parse_args()
+                if args.noise > 0:
+                    quantize(net(), p=args.noise)
+                """,
+                "noise.py": """
+                def quantize(net, p=0.2):
+                    return add(net, p)
+                """,
+            }
+        ),
     )
 
     def check(self, project: Project, /) -> Iterator[Problem]:
@@ -301,7 +391,12 @@ class ShadowedDefault(ProjectRule):
 
 def _problem(project: Project, one: Shadowed) -> Problem:
     calls = "its one call passes" if len(one.sites) == 1 else f"all {len(one.sites)} calls pass the parameter, with"
-    options = " and ".join(f"{source.name} (default {_shown(source.default)})" for source in one.sources)
+    options = " and ".join(
+        [
+            *(f"{source.name} (default {_shown(source.default)})" for source in one.sources),
+            *map(_shown, one.constants),
+        ]
+    )
     if not one.owner.is_function:
         calls = (
             "it is always built with" if len(one.sites) == 1 else f"all {len(one.sites)} constructions pass it, with"

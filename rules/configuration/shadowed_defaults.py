@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from mldebt.rule import Analysis
 from .config_classes import Field
 from .config_objects import CLASS, FILE, HYDRA, SPREAD, Event, Given, Names, Root
 from .declarations import CLI, COMMAND, Declaration, Declarations, leaf_place
+from .fill_ins import tests_around
 from .namespaces import Namespaces
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from mldebt.project.project import Project
 
 _DEEPEST = 3  # functions that hand a parameter on
+# Numbers that keep a layer from dividing by zero: each has a customary one, and models set their own.
+_STABILITY = re.compile(r"(?:\w+_)?eps(?:ilon)?$")
 _HARMLESS = frozenset({"staticmethod", "classmethod", "torch.no_grad", "torch.inference_mode", "override"})
 
 
@@ -47,7 +50,8 @@ class Shadowed(Struct, frozen=True):
         owner: The function, or the class of the field.
         name, value: The parameter and its default.
         place: Where that stands.
-        sources: The options that are always passed, by name.
+        sources: The options that are passed, by name.
+        constants: What else calls pass.
         sites: The places of the calls.
     """
 
@@ -56,7 +60,12 @@ class Shadowed(Struct, frozen=True):
     value: Any
     place: Place
     sources: tuple[Source, ...]
+    constants: tuple[Any, ...]
     sites: tuple[Place, ...]
+
+
+Passed = tuple[tuple[Source, ...], tuple[Any, ...]]
+NOTHING_PASSED: Passed = ((), ())
 
 
 class ShadowedDefaults(Analysis):
@@ -138,14 +147,18 @@ class ShadowedDefaults(Analysis):
         default = module.constant(max(scope.parent, 0), parameter.default) if parameter.default is not None else UNKNOWN
         if default is UNKNOWN or default is None or default == "" or not self._is_ours(definition):
             return
+        if _STABILITY.match(parameter.name) and self._is_layer(definition):
+            return
         sites = self._callers.of(definition)
         if not sites or not self._is_all(definition, sites):
             return
-        sources = self._passed(definition, parameter, sites, default)
+        spellings = self._callers.spellings(definition)
+        values = ((site, given(site, definition, parameter.name, spellings)) for site in sites)
+        sources, constants = self._passed(parameter.name, default, values)
         if sources:
             place = _parameter_place(definition, parameter.name)
             places = tuple(sorted(site.module.place(site.call) for site in sites))
-            yield Shadowed(definition, parameter.name, default, place, sources, places)
+            yield Shadowed(definition, parameter.name, default, place, sources, constants, places)
 
     def _is_ours(self, definition: Definition) -> bool:
         """Whether only calls decide what a parameter is: no framework, no decorator, no other implementation."""
@@ -168,6 +181,11 @@ class ShadowedDefaults(Analysis):
         if any(name in one.scope.bindings for one in self.project.subclasses(parent.name)):
             return False
         return not parent.scope.decorators
+
+    def _is_layer(self, definition: Definition) -> bool:
+        """Whether a method is one of a class that derives from a library's: a building block used in many models."""
+        parent = definition.parent
+        return parent is not None and parent.is_class and any(":" not in base for base in self.project.mro(parent.name))
 
     def _is_all(self, definition: Definition, sites: tuple[Site, ...]) -> bool:
         """Whether these calls are all there are: nobody hands the function on, or calls what may be it."""
@@ -208,8 +226,7 @@ class ShadowedDefaults(Analysis):
         if node.name.rpartition(".")[2] == "__init__" and definition.parent is not None:
             return not self.project.subclasses(definition.parent.name)
         if isinstance(node, Ref) and "." in node.name and self.project.resolve(module, scope, node.name):
-            names = self.project.resolve(module, scope, node.name)
-            return definition.name not in names and not any(definition.name.startswith(f"{name}.") for name in names)
+            return all(self._is_other(name, definition) for name in self.project.resolve(module, scope, node.name))
         if isinstance(node, Ref):
             names = module.names(scope, node)
             owner = definition.parent.name if definition.parent is not None and definition.parent.is_class else ""
@@ -219,6 +236,12 @@ class ShadowedDefaults(Analysis):
                 return True
             return not names and "." not in node.name and node.name not in spellings
         return False
+
+    def _is_other(self, name: str, definition: Definition) -> bool:
+        """Whether a linked name is a library's or that of another definition; one nobody defines may be this."""
+        if definition.name == name or definition.name.startswith(f"{name}."):
+            return False
+        return ":" not in name or self.project.definition(name) is not None
 
     def _is_configured(self, name: str) -> bool:
         """Whether a configuration file names the function or class: ``_target_: nets.Net``."""
@@ -235,30 +258,29 @@ class ShadowedDefaults(Analysis):
             and leaf.keys[-1] in ("_target_", "class_path", "type", "name", "target")
         )
 
-    def _passed(
-        self, definition: Definition, parameter: Parameter, sites: tuple[Site, ...], default: Any
-    ) -> tuple[Source, ...]:
-        """The options all calls pass; () when one call does not, or passes the same value."""
-        spellings = self._callers.spellings(definition)
+    def _passed(self, name: str, default: Any, given: Iterable[tuple[Site, Expr | Unknown | None]]) -> Passed:
+        """The options all calls pass, and their constants; none when a call passes the same or what is not known."""
         sources: dict[str, Source] = {}
-        for site in sites:
-            value = given(site, definition, parameter.name, spellings)
-            source: Source | Unknown | None
+        constants: dict[str, Any] = {}
+        for site, value in given:
             if value is None:
-                return ()
-            source = self._spread(site, parameter.name) if value is UNKNOWN else self._source(site, value)
+                return NOTHING_PASSED
+            source = self._spread(site, name) if value is UNKNOWN else self._source(site, value)
             if source is UNKNOWN:
-                return ()
+                return NOTHING_PASSED
             if source is None:
                 constant = UNKNOWN if value is UNKNOWN else site.module.constant(site.scope, value)
-                if value is UNKNOWN or (constant is not UNKNOWN and _same(constant, default)):
-                    return ()
+                if constant is UNKNOWN or _same(constant, default):
+                    return NOTHING_PASSED
+                constants.setdefault(repr(constant), constant)
                 continue
             assert isinstance(source, Source)
             if source.default is UNKNOWN or _is_sentinel(source.default) or _same(source.default, default):
-                return ()
+                return NOTHING_PASSED
+            if value is not UNKNOWN and _is_tested(site, value):
+                return NOTHING_PASSED
             sources[source.name] = source
-        return tuple(sources[name] for name in sorted(sources))
+        return tuple(sources[name] for name in sorted(sources)), tuple(constants.values())
 
     # Where a value comes from.
 
@@ -418,28 +440,15 @@ class ShadowedDefaults(Analysis):
         default = field.default
         if default is UNKNOWN or default is None or default == "" or isinstance(default, (dict, list, tuple)):
             return None
-        sources: dict[str, Source] = {}
-        for site in sites:
-            value = next((keyword.value for keyword in site.call.keywords if keyword.name == field.name), None)
-            if value is None or site.call.args or any(keyword.name is None for keyword in site.call.keywords):
-                return None
-            source = self._source(site, value)
-            if source is UNKNOWN:
-                return None
-            if source is None:
-                constant = site.module.constant(site.scope, value)
-                if constant is not UNKNOWN and _same(constant, default):
-                    return None
-                continue
-            assert isinstance(source, Source)
-            if source.default is UNKNOWN or _is_sentinel(source.default) or _same(source.default, default):
-                return None
-            sources[source.name] = source
-        if not sources:
+        if any(site.call.args or any(keyword.name is None for keyword in site.call.keywords) for site in sites):
             return None
+        values = (
+            (site, next((keyword.value for keyword in site.call.keywords if keyword.name == field.name), None))
+            for site in sites
+        )
+        sources, constants = self._passed(field.name, default, values)
         places = tuple(sorted(site.module.place(site.call) for site in sites))
-        found = tuple(sources[name] for name in sorted(sources))
-        return Shadowed(field.owner, field.name, default, field.place, found, places)
+        return Shadowed(field.owner, field.name, default, field.place, sources, constants, places) if sources else None
 
 
 def _handing(definition: Definition, names: set[str]) -> Iterator[Site]:
@@ -448,6 +457,15 @@ def _handing(definition: Definition, names: set[str]) -> Iterator[Site]:
         values = (*site.call.args, *(keyword.value for keyword in site.call.keywords))
         if any(isinstance(value, Ref) and value.name in names for value in values):
             yield Site(definition.module, definition.index, site.call)
+
+
+def _is_tested(site: Site, value: Expr) -> bool:
+    """Whether a call is made only when what it passes passes a test: ``if p > 0: quantize(p=p)``."""
+    return isinstance(value, Ref) and any(
+        isinstance(node, Ref) and node.name == value.name
+        for test, _ in tests_around(site.module.body(site.scope), site.call.line)
+        for node in walk(test)
+    )
 
 
 def _is_plain(expr: Expr) -> bool:

@@ -108,6 +108,11 @@ class Slots(Analysis):
             self._asked[name] = self._by_name.get(name.lower().lstrip("-").replace("-", "_"))
         return self._asked[name]
 
+    @cached_property
+    def spoken(self) -> frozenset[str]:
+        """The identifiers of the project that stand for a knob; single letters do not."""
+        return frozenset([name for name in self.project.callers.identifiers if len(name) > 1 and self.knob(name)])
+
     def of(self, module: Module) -> tuple[Filled, ...]:
         """The slots the calls of a file fill, in the order of its scopes and lines; defaults are not among them."""
         known = self._filled.get(module.path)

@@ -173,26 +173,34 @@ class UnreadOptions(Analysis):
 
     def _is_read_elsewhere(self, name: str) -> bool:
         """Whether something that is called configuration, and is not known, has an option of that name read."""
-        for module in self.project.modules.values():
-            if name in module.mentions and self._reads_unknown(module, name):
-                return True
-            if not module.mentions.isdisjoint(_ASKS | CONFIGURATION_NAMES) and self._asks(module, name):
-                return True
-        return False
+        return name in self._read_elsewhere
 
-    def _reads_unknown(self, module: Module, name: str) -> bool:
+    @cached_property
+    def _read_elsewhere(self) -> frozenset[str]:
+        """The names among those of options that are read so: one look at the project for all of them."""
+        roots = [root for root in self._namespaces.roots if root.kind in (FILE, HYDRA)]
+        leaves = (full for root in roots for _, _, each in self._declarations.leaves(root) for full in each if full)
+        names = frozenset([one.name for one in self._declarations.all]).union(full[-1] for full in leaves)
+        found: set[str] = set()
+        for module in self.project.modules.values():
+            here = names & module.mentions
+            found.update(self._reads_unknown(module, here) if here else ())
+            if not module.mentions.isdisjoint(_ASKS | CONFIGURATION_NAMES):
+                found.update(self._asks(module))
+        return frozenset(found)
+
+    def _reads_unknown(self, module: Module, names: frozenset[str]) -> Iterator[str]:
         for index, scope in enumerate(module.facts.scopes):
-            if not any(f".{name}." in f"{chain}." for chain in scope.uses):
+            if all(names.isdisjoint(chain.split(".")[1:]) for chain in scope.uses):
                 continue
             for stmt in statements(module.body(index)):
                 for root in expressions(stmt, module.facts.scopes):
                     for node in walk(root):
-                        if isinstance(node, Ref) and self._may_be_option(module, index, node, name):
-                            return True
-                        is_read = isinstance(node, Attribute) and node.name.rpartition(".")[2] == name
-                        if is_read and isinstance(node, Attribute) and _is_configuration(node.value):
-                            return True
-        return False
+                        if isinstance(node, Ref):
+                            wanted = names.intersection(node.name.split(".")[1:])
+                            yield from (name for name in wanted if self._may_be_option(module, index, node, name))
+                        elif isinstance(node, Attribute) and _is_configuration(node.value):
+                            yield last_segment(node)
 
     def _may_be_option(self, module: Module, scope: int, node: Ref, name: str) -> bool:
         parts = node.name.split(".")
@@ -208,14 +216,13 @@ class UnreadOptions(Analysis):
     def _known(self) -> frozenset[tuple[str, int, int]]:
         return frozenset(event.order for event in (*self._namespaces.reads, *self._namespaces.writes))
 
-    def _asks(self, module: Module, name: str) -> bool:
-        """``getattr(x, "name")`` and ``args["name"]`` of something not known."""
+    def _asks(self, module: Module) -> Iterator[str]:
+        """The names of ``getattr(x, "name")`` and ``args["name"]`` of something not known."""
         for index in module.scopes_using(_ASKS):
             for site in module.call_sites(index):
                 known = (module.path, site.call.line, site.call.column) in self._known
-                named = any(isinstance(arg, Const) and arg.value == name for arg in site.call.args)
-                if named and not known and last_segment(site.call.function) in _ASKS:
-                    return True
+                if not known and last_segment(site.call.function) in _ASKS:
+                    yield from (a.value for a in site.call.args if isinstance(a, Const) and isinstance(a.value, str))
         for index in module.scopes_using(CONFIGURATION_NAMES):
             for stmt in statements(module.body(index)):
                 for root in expressions(stmt, module.facts.scopes):
@@ -223,12 +230,11 @@ class UnreadOptions(Analysis):
                         if (
                             isinstance(node, Subscript)
                             and isinstance(node.index, Const)
-                            and node.index.value == name
+                            and isinstance(node.index.value, str)
                             and _is_configuration(node.value)
                             and (module.path, node.line, node.column) not in self._known
                         ):
-                            return True
-        return False
+                            yield node.index.value
 
     # Parameters and flags.
 

@@ -9,19 +9,19 @@ from msgspec import Struct
 
 from mldebt.facts.arguments import argument
 from mldebt.facts.flow import Flow
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Attribute, Call, Const, Expr, Lambda, Ref, Stmt
-from mldebt.facts.walk import expressions, statements, walk
 from mldebt.module import Module
 from mldebt.rule import Analysis
 
 from .conversions import Operation, Operations
 from .evidence import owner
+from .spoken import ATTRIBUTES, Spoken
 
 _FARTHEST = 6  # variables a chain is followed through
 _LONGEST = 24
 SHORTEST = 3  # conversions: fewer are no chain
 _SPOKEN = 2  # words of conversions a function with a chain says, if one of them twice
-_ATTRIBUTES = frozenset({"T", "values", "data"})
 _CLASSES = frozenset(
     f"torchvision.transforms.{name}"
     for name in ("ToTensor", "PILToTensor", "ToPILImage", "Normalize", "Resize", "CenterCrop")
@@ -69,19 +69,20 @@ class Chains(Analysis):
     @cached_property
     def all(self) -> tuple[Chain, ...]:
         """The chains that cross from one library, device or container to another, in the order of paths."""
-        known = self.project[Operations]
+        known, spoken = self.project[Operations], self.project[Spoken]
         return tuple(
             chain
             for module in self.project.modules.values()
             if module.role == "project" and not module.is_test and len(known.words & module.mentions) >= _SPOKEN
             for scope in module.scopes_using(known.crossing_words)
-            if len(module.segments(scope) & known.words) >= _SPOKEN
+            if len(words := module.segments(scope) & known.words) >= _SPOKEN
+            if spoken.is_said(module, (scope,), words, SHORTEST)
             for chain in self._in(module, scope)
         )
 
     def _in(self, module: Module, scope: int) -> Iterator[Chain]:
         known = self.project[Operations]
-        spelled = _spelled(known, module, scope)
+        spelled = self._spelled(known, module, scope)
         if len(spelled) < SHORTEST or not any(last in known.crossing_words for _, _, last in spelled):
             return
         reader = ChainReader(known, module, scope)
@@ -99,30 +100,20 @@ class Chains(Analysis):
             if long and any(link.row.crosses for link in links):
                 yield Chain(module, scope, stmt, tuple(reversed(links)))
 
+    def _spelled(self, known: Operations, module: Module, scope: int) -> list[tuple[Stmt, Expr, str]]:
+        """What is written like a conversion, by the name it is written with.
 
-def _spelled(known: Operations, module: Module, scope: int) -> list[tuple[Stmt, Expr, str]]:
-    """What is written like a conversion, by the name it is written with.
-
-    Outside in: what is part of a longer chain begins none of its own.
-    """
-    words = known.words
-    found: list[tuple[Stmt, Expr, str]] = []
-    for stmt in statements(module.body(scope)):
-        for expr in expressions(stmt, module.facts.scopes):
-            if type(expr) is Const:
-                continue
-            for node in reversed(walk(expr)):
-                if type(node) is Const:
-                    continue
+        Outside in: what is part of a longer chain begins none of its own.
+        """
+        found: list[tuple[Stmt, Expr, str]] = []
+        for said in self.project[Spoken].of(module, scope):
+            for node in reversed(said.nodes):
                 calls = isinstance(node, Call)
                 named = node.function if isinstance(node, Call) else node
-                if calls and isinstance(named, Call):  # ``ToTensor()(image)``
-                    named = named.function
-                if isinstance(named, (Ref, Attribute)):
-                    last = named.name.rpartition(".")[2]
-                    if last in (words if calls else _ATTRIBUTES):
-                        found.append((stmt, node, last))
-    return found
+                last = last_segment(named.function if isinstance(named, Call) else named)
+                if last in (known.words if calls else ATTRIBUTES):
+                    found.append((said.statement, node, last))
+        return found
 
 
 class ChainReader:
@@ -158,7 +149,7 @@ class ChainReader:
             return self._call(node)
         if isinstance(node, (Ref, Attribute)):
             before, name = owner(node), node.name.rpartition(".")[2]
-            row = self._known.methods.get(name) if name in _ATTRIBUTES else None
+            row = self._known.methods.get(name) if name in ATTRIBUTES else None
             if row is not None and before is not None and not self._is_module(before):
                 return Link(name, row, node, before)
         return None
@@ -177,7 +168,7 @@ class ChainReader:
             return Link(_last(row), row, node, node.args[0])
         before, name = owner(function), function.name.rpartition(".")[2]
         row = self._known.methods.get(name)
-        if row is None or before is None or self._is_module(before) or name in _ATTRIBUTES:
+        if row is None or before is None or self._is_module(before) or name in ATTRIBUTES:
             return None
         if name == "to":
             row, name = self._moved(row, node)

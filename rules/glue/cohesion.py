@@ -106,10 +106,8 @@ class Cohesion(Analysis):
         """Definitions of a module to the folders of the modules that use them; tests and examples do not count."""
         names = {member.name for member in self.members(path)}
         found: dict[str, set[str]] = {}
-        for module in self.project.modules.values():
+        for module in self.project.callers.mentioning(names):
             if module.path == path or module.is_test or module.is_example or module.role != "project":
-                continue
-            if names.isdisjoint(module.mentions):
                 continue
             folder = str(PurePosixPath(module.path).parent)
             for name in _used(module, path, names):
@@ -176,9 +174,9 @@ def _members(module: Module) -> Iterator[Member]:
             continue
         done.add(scope.name)
         inside = tuple(_inside(scopes, index))
-        heads = {(one, chain.partition(".")[0]) for one in inside for chain in scopes[one].uses}
-        heads |= {(0, ref.partition(".")[0]) for ref in _header(scope)}
-        needs = {head for one, head in heads if head in shared and not _is_local(scopes, one, head)}
+        heads = [(one, {chain.partition(".")[0] for chain in scopes[one].uses}) for one in inside]
+        heads.append((0, {ref.partition(".")[0] for ref in _header(scope)}))
+        needs = {head for one, used in heads for head in used & shared if not _is_local(scopes, one, head)}
         needs |= {name for one in inside for name, bits in scopes[one].bindings.items() if bits & GLOBAL}
         yield Member(
             scope.name, scope.line, (scope.first_line, scope.end_line), frozenset(needs - {scope.name}), inside

@@ -5,12 +5,12 @@ from __future__ import annotations
 from msgspec import Struct
 
 from mldebt.facts.schema import Attribute, Binary, Call, Expr, Ref, Subscript, Wait
-from mldebt.facts.walk import walk
 from mldebt.module import Module
 
 from .conversions import PLAIN, Operation, Operations
 from .evidence import owner
-from .statements import StatementReader, valued
+from .spoken import Spoken
+from .statements import StatementReader, is_value
 from .vendors import vendor_of
 
 _FARTHEST = 6
@@ -63,11 +63,18 @@ class Crossings:
 
         A list shorter than ``least`` need not be complete: what is spelled like no conversion is never looked at.
         """
+        spoken = self._project[Spoken]
+        words = self._known.between_words | {"values"}
+        scopes = self._module.scopes_using(words)
+        here = words & self._module.mentions
+        if not spoken.is_said(self._module, scopes, here, least):
+            return []
         spelled = [
             (scope, node)
-            for scope in self._module.scopes_using(self._known.between_words | {"values"})
-            for _, value in valued(self._module, scope)
-            for node in walk(value)
+            for scope in scopes
+            for said in spoken.of(self._module, scope)
+            if is_value(said.statement, said.root)
+            for node in said.nodes
             if self._spells(node)
         ]
         found: list[Crossing] = []

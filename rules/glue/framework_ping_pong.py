@@ -220,15 +220,15 @@ class FrameworkPingPong(ProjectRule):
         for module in project.modules.values():
             if module.role != "project" or module.is_test:
                 continue
-            scopes = self._worth(module, known.crossing_words)
-            if not scopes or project[Boundaries].is_boundary(module, self.glue_boundaries):
-                continue
             journeys = Journeys(known, module)
-            for index in scopes:
-                journey = journeys.longest(index)
-                libraries = {name for step in journey for name in (step.source, step.target)}
-                if len(journey) >= self.conversions and len(libraries) >= self.libraries:
-                    yield _problem(module, index, journey)
+            found = [(index, journeys.longest(index)) for index in self._worth(module, known.crossing_words)]
+            long = [(index, journey) for index, journey in found if self._is_long(journey)]
+            if long and not project[Boundaries].is_boundary(module, self.glue_boundaries):
+                yield from (_problem(module, index, journey) for index, journey in long)
+
+    def _is_long(self, journey: Journey) -> bool:
+        libraries = {name for step in journey for name in (step.source, step.target)}
+        return len(journey) >= self.conversions and len(libraries) >= self.libraries
 
     def _worth(self, module: Module, words: frozenset[str]) -> list[int]:
         """The functions that say enough words of conversions, and the body of a script."""
@@ -238,7 +238,7 @@ class FrameworkPingPong(ProjectRule):
         for index in module.scopes_using(words):
             scope = module.scope(index)
             notebook = index == 0 and module.path.endswith(".ipynb")
-            spoken = sum(chain.rpartition(".")[2] in words for chain in scope.uses)
+            spoken = sum(chain[chain.rfind(".") + 1 :] in words for chain in scope.uses)
             if scope.kind == CLASS or notebook or _ADAPTS.search(scope.qualname.rpartition(".")[0]):
                 continue
             if spoken >= self.libraries:

@@ -168,7 +168,8 @@ class GlueHeavyModule(ProjectRule):
             return False
         if len(known.words & module.mentions) < _LEAST_WORDS:
             return False
-        spoken = sum(1 for scope in facts.scopes for chain in scope.uses if chain.rpartition(".")[2] in known.words)
+        words = known.words & module.mentions
+        spoken = sum([chain[chain.rfind(".") + 1 :] in words for scope in facts.scopes for chain in scope.uses])
         return spoken >= _WORDS_A_LINE * facts.code_lines
 
     def _judged(self, module: Module, known: Operations) -> Iterator[Problem]:

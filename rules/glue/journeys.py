@@ -20,12 +20,12 @@ from mldebt.facts.schema import (
     Unary,
     Wait,
 )
-from mldebt.facts.walk import expressions, statements, walk
 from mldebt.module import Module
 
 from .conversions import Operations
 from .crossings import Crossings, converted
 from .evidence import owner
+from .spoken import Spoken
 from .statements import StatementReader
 
 FRAMEWORKS = frozenset({"pandas", "polars", "numpy", "torch", "tensorflow", "jax", "pyspark", "arrow"})
@@ -67,12 +67,11 @@ class Journeys:
     def longest(self, scope: int) -> Journey:
         """The journey with most steps that any value of a function makes; of two, the earlier."""
         found: Journey = ()
-        for stmt in statements(self._module.body(scope)):
-            for expr in expressions(stmt, self._module.facts.scopes):
-                for node in walk(expr):
-                    if isinstance(node, (Call, Attribute, Ref)) and self._converts(scope, node) is not None:
-                        journey = self._to(scope, node, _DEEPEST)
-                        found = journey if len(journey) > len(found) else found
+        for said in self._module.project[Spoken].of(self._module, scope):
+            for node in said.nodes:
+                if self._converts(scope, node) is not None:
+                    journey = self._to(scope, node, _DEEPEST)
+                    found = journey if len(journey) > len(found) else found
         return found
 
     def _converts(self, scope: int, node: Expr) -> tuple[str, str, Expr] | None:

@@ -68,15 +68,15 @@ class Patches(Analysis):
     def of(self, module: Module) -> Iterator[Patch]:
         """The patches of a file, scope by scope."""
         stored = frozenset(module.facts.stored)
-        worded = not WORDS.isdisjoint(module.mentions)
-        for scope in range(len(module.facts.scopes)):
+        worded = "sys" in module.mentions or not WORDS.isdisjoint(module.mentions - {"modules"})
+        for scope in range(len(module.facts.scopes)) if worded else module.scopes_using(stored):
             if not _may_patch(module, scope, stored, worded):
                 continue
             reader = _Reader(module, scope)
-            restored = _restored(module, scope)
-            for stmt in statements(module.body(scope)):
-                if restored.isdisjoint(_targets(stmt)):
-                    yield from reader.patches(stmt)
+            found = [patch for stmt in statements(module.body(scope)) for patch in reader.patches(stmt)]
+            if found:
+                restored = _restored(module, scope)
+                yield from (patch for patch in found if restored.isdisjoint(_targets(patch.statement)))
 
 
 def _restored(module: Module, scope: int) -> frozenset[str]:
@@ -111,10 +111,11 @@ def _targets(stmt: Stmt) -> Iterator[str]:
 
 
 def _may_patch(module: Module, scope: int, stored: frozenset[str], worded: bool) -> bool:
-    """Whether a scope may assign to an attribute of anything but ``self``: told without its body."""
+    """Whether a scope may assign to an attribute of anything but ``self`` and parameters: told without its body."""
+    bindings = module.scope(scope).bindings
     for chain in module.scope(scope).uses:
         head, dot, rest = chain.partition(".")
-        if dot and head != "self" and rest.rpartition(".")[2] in stored:
+        if dot and rest[rest.rfind(".") + 1 :] in stored and head != "self" and bindings.get(head) != PARAMETER:
             return True
         if worded and (chain in WORDS or rest.startswith("modules") or rest in WORDS):
             return True

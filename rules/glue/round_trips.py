@@ -18,6 +18,7 @@ from mldebt.rule import Analysis
 
 from .conversions import NOT_BACK, Conversion, Conversions
 from .evidence import Evidence, last_name, owner, receiver
+from .spoken import Spoken
 
 _FARTHEST = 4  # variables a value is followed through
 _LONGEST = 20  # methods in a chain
@@ -102,12 +103,11 @@ class _Reader:
 
     def trips(self) -> Iterator[RoundTrip]:
         module = self._module
-        for stmt in statements(module.body(self._scope)):
-            for expr in expressions(stmt, module.facts.scopes):
-                for node in walk(expr):
-                    if self._spells(node):
-                        found = (self._trip(back, stmt) for back in self._steps(node) if back.row.to not in NOT_BACK)
-                        yield from islice(filter(None, found), 1)
+        for said in module.project[Spoken].of(module, self._scope):
+            for node in said.nodes:
+                if self._spells(node):
+                    steps = (back for back in self._steps(node) if back.row.to not in NOT_BACK)
+                    yield from islice(filter(None, (self._trip(back, said.statement) for back in steps)), 1)
 
     def _spells(self, node: Expr) -> bool:
         """Whether an expression is written like a conversion back."""

@@ -62,6 +62,11 @@ def valued(module: Module, scope: int) -> Iterator[tuple[Stmt, Expr]]:
             yield stmt, value
 
 
+def is_value(stmt: Stmt, expr: Expr) -> bool:
+    """Whether an expression is the right side of such a statement."""
+    return type(stmt) in _SIMPLE and getattr(stmt, "value", None) is expr
+
+
 class StatementReader:
     """Tells the kinds of the statements of one module."""
 

@@ -17,7 +17,7 @@ from mldebt.project.project import Project
 from mldebt.rule import Analysis, Row, Table
 
 from .evidence import owner
-from .vendors import vendor_among
+from .vendors import others, vendor_among
 
 _FARTHEST = 5
 
@@ -66,7 +66,7 @@ class VendorCalls(Analysis):
 
     @cached_property
     def libraries(self) -> frozenset[str]:
-        return frozenset(self.project.rows(self.volatile))
+        return others(self.project.rows(self.volatile), self.project)
 
     def library(self, names: Sequence[str]) -> str | None:
         """The volatile library that linked names belong to."""

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import ClassVar
 
+import msgspec
 from msgspec import Struct
 
 from mldebt.facts.schema import (
     FUNCTION,
+    IMPORTED,
+    PARAMETER,
     Assign,
     Attribute,
     Bind,
@@ -28,11 +31,12 @@ from mldebt.facts.schema import (
 from mldebt.facts.walk import children, expressions, statements
 from mldebt.module import CallSite, Module
 from mldebt.project.definitions import Definition
+from mldebt.project.project import Project
 from mldebt.rule import Analysis, Table
 
 from .evidence import owner
 from .vendor_calls import ClientReader, Volatile
-from .vendors import vendor_among
+from .vendors import others, vendor_among
 
 # What gives a client, a session or a connection: callers are to call methods of these.
 _MAKES = tuple(
@@ -43,6 +47,7 @@ _NEAR = 20
 _WORTH = 2  # callers looked at for each function that need not be understood then
 # What can be an object of a library, as the types of expressions are told.
 _GIVES = frozenset({Ref, Call, Attribute, Conditional, Boolean, Bind, Wait})
+_SUBSCRIPT = msgspec.msgpack.encode(Subscript(Const(0), Const(0), 0, 0, 0, 0))[:2]  # how one begins, encoded
 _NOTHING = frozenset({"__init__", "__post_init__"})  # they return None
 _ARRAYS = frozenset({"numpy", "torch", "pandas", "polars", "jax", "tensorflow", "scipy", "pyarrow"})
 
@@ -69,9 +74,13 @@ class VendorObjects(Analysis):
     volatile: ClassVar[Table[Volatile]] = Table("volatile.toml", "volatile", Volatile)
     returned: ClassVar[Table[Volatile]] = Table("volatile.toml", "returned", Volatile)
 
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        self._deep: dict[tuple[str, int], bool] = {}
+
     @cached_property
     def libraries(self) -> frozenset[str]:
-        return frozenset(self.project.rows(self.volatile)).union(self.project.rows(self.returned))
+        return others((*self.project.rows(self.volatile), *self.project.rows(self.returned)), self.project)
 
     def library(self, names: Sequence[str]) -> str | None:
         """The library of interest that linked names belong to."""
@@ -83,8 +92,13 @@ class VendorObjects(Analysis):
         Left out are tests and functions that less than ``modules`` other modules can reach into ``hops`` deep.
         """
         found: list[tuple[Module, int]] = []
+        near: dict[str, frozenset[str]] = {}
         for module, index in self._functions(modules):
             scope = module.scope(index)
+            if scope.name not in near:
+                near[scope.name] = self._near(scope.name, modules, hops)
+            if len(near[scope.name] - {module.path}) < modules:
+                continue
             written = self.project.types.annotated(module, scope.parent, scope.returns) if scope.returns else ()
             if written and self.library(written) is None:
                 continue  # most functions that say what they return: their bodies need not be read
@@ -112,24 +126,52 @@ class VendorObjects(Analysis):
         found = [self.project.modules[path] for path in sorted(paths)]
         found = [module for module in found if module.role == "project" and not module.is_test]
         names = {scope.name for module in found for scope in module.facts.scopes if scope.kind == FUNCTION} - _NOTHING
-        said = Counter(name for module in self.project.modules.values() for name in names & module.mentions)
+        said = {name for name in names if len(self.project.callers.mentioning((name,))) >= modules}
         for module in found:
             for index, scope in enumerate(module.facts.scopes):
-                if scope.kind == FUNCTION and not scope.generator and said[scope.name] >= modules:
+                if scope.kind == FUNCTION and not scope.generator and scope.name in said:
                     yield module, index
+
+    def _near(self, name: str, modules: int, hops: int) -> frozenset[str]:
+        """Modules that may reach into what functions of a name return, one more than asked for at the most."""
+        found: set[str] = set()
+        spellings = self.project.spellings((name,))
+        for module in self.project.callers.mentioning(spellings):
+            if not module.is_test and any(
+                self._may_reach(module, index, hops) for index in module.scopes_using(spellings)
+            ):
+                found.add(module.path)
+                if len(found) > modules:
+                    break
+        return frozenset(found)
+
+    def _may_reach(self, module: Module, index: int, hops: int) -> bool:
+        """Whether a scope reads so deep in anything it calls or assigns: told without decoding its body."""
+        key = (module.path, index)
+        known = self._deep.get(key)
+        if known is None:
+            scope = module.scope(index)
+            known = self._deep[key] = _SUBSCRIPT in bytes(module.facts.bodies[index]) or any(
+                chain.count(".") >= hops
+                and (chain[0] == "." or scope.bindings.get(chain.partition(".")[0], 0) & ~(IMPORTED | PARAMETER))
+                for chain in scope.uses
+            )
+        return known
 
     def _reached(self, name: str, functions: int, hops: int) -> frozenset[str] | None:
         """The modules that by their looks reach into what functions of a name return; None where looking is dear."""
         spellings = self.project.spellings((name,))
-        readers = [
-            (module, index)
-            for module in self.project.callers.mentioning(spellings)
-            if not module.is_test
-            for index in module.scopes_using(spellings)
-        ]
-        if len(readers) > _WORTH * functions:
-            return None
-        return frozenset(module.path for module, index in readers if _reaches_into(module, index, spellings, hops))
+        readers: list[tuple[Module, int]] = []
+        for module in self.project.callers.mentioning(spellings):
+            if not module.is_test:
+                readers += [(module, index) for index in module.scopes_using(spellings)]
+                if len(readers) > _WORTH * functions:
+                    return None
+        return frozenset(
+            module.path
+            for module, index in readers
+            if self._may_reach(module, index, hops) and _reaches_into(module, index, spellings, hops)
+        )
 
     def _roots(self, path: str) -> bool:
         module = self.project.modules.get(path)

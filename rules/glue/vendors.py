@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from mldebt.project.project import Project
 
@@ -28,3 +28,8 @@ def vendor_among(names: Sequence[str], libraries: Collection[str], project: Proj
     """The first of these libraries that linked names belong to."""
     vendors = (vendor_of(name, project) for name in names)
     return next((vendor for vendor in vendors if vendor in libraries), None)
+
+
+def others(libraries: Iterable[str], project: Project) -> frozenset[str]:
+    """Those of some libraries that are not this project itself, whose scripts import it like anybody else."""
+    return frozenset(name for name in libraries if project.module_named(name.partition(".")[0]) is None)

@@ -11,6 +11,7 @@ from typing import ClassVar
 from msgspec import Struct
 from packaging.version import Version
 
+from mldebt.facts.graph import targets
 from mldebt.facts.schema import (
     IN_HANDLER,
     IN_TRY,
@@ -106,8 +107,18 @@ class VersionForks(Analysis):
                     if isinstance(stmt, Try):
                         yield from self._imports(module, scope, stmt)
         if _spells(module) or not self._carriers.isdisjoint(module.mentions):
-            for scope in range(len(module.facts.scopes)):
+            for scope in self._scopes(module):
                 yield from self._tests(module, scope)
+
+    def _scopes(self, module: Module) -> Iterator[int]:
+        """The scopes that name a version or what carries one, and those inside functions that do."""
+        found: set[int] = set()
+        words = (SPELLINGS | self._carriers) & module.mentions
+        for index, scope in enumerate(module.facts.scopes):  # numbered outside in
+            if scope.parent in found or not all(words.isdisjoint(chain.split(".")) for chain in scope.uses):
+                yield index
+                if index:
+                    found.add(index)
 
     # Versions that are compared.
 
@@ -117,9 +128,9 @@ class VersionForks(Analysis):
         found: set[str] = set()
         for module in filter(_spells, self._modules()):
             reader = VersionReader(module, 0)
-            for stmt in module.body(0):
-                if isinstance(stmt, Assign) and isinstance(stmt.targets[0], Ref) and reader.subject(stmt.value):
-                    found.add(stmt.targets[0].name)
+            for stmt in statements(module.body(0)):
+                if isinstance(stmt, Assign) and reader.subject(stmt.value):
+                    found.update(name for target in stmt.targets for name, _ in targets(target))
             for index, scope in enumerate(module.facts.scopes):
                 if index and len(scope.parameters) == 1 and _compares(module.body(index)):
                     found.add(scope.name)
