@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mldebt.facts.schema import KWARGS, VARARGS, Attribute, Call, Expr, Ref, Starred
 
+from .combining import Combining
+from .containers import Containers
+from .cutting import Cutting
+from .estimators import Estimators
 from .library import Library
 from .methods import Methods
 from .rows import VALIDATION, Bound, Data, Instance, Items, Known, Stat, Value, part_of
+from .scoring import Scoring
+from .storing import Storing
 
 if TYPE_CHECKING:
     from mldebt.project.definitions import Definition
@@ -17,8 +24,7 @@ if TYPE_CHECKING:
     from .evaluating import Evaluator
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True, eq=False):
     """The values a call gives."""
 
     call: Call
@@ -60,6 +66,9 @@ class Callables:
         self.evaluator = evaluator
         self.methods = Methods(evaluator)
         self.library = Library(evaluator)
+        self.storing, self.combining = Storing(evaluator), Combining(evaluator)
+        self.cutting, self.scoring = Cutting(evaluator), Scoring(evaluator)
+        self.estimators, self.containers = Estimators(evaluator), Containers(evaluator)
 
     def of(self, call: Call) -> Value:
         function = call.function
@@ -173,6 +182,7 @@ class Callables:
         if start is not None:
             self.run_method(start, made, given.args, given.keywords, given)
         else:
+            run.changes += 1
             made.values.update(given.keywords)
         return made
 

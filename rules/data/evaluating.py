@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from mldebt.facts.schema import (
     Attribute,
@@ -19,8 +21,10 @@ from mldebt.facts.schema import (
     Expr,
     Format,
     If,
-    Jump,
+    Lambda,
+    Opaque,
     Ref,
+    Slice,
     Starred,
     Stmt,
     Subscript,
@@ -30,8 +34,9 @@ from mldebt.facts.schema import (
 
 from .calling import Callables
 from .columns import computed, without
+from .comprehensions import Comprehensions
 from .frames import Frames
-from .joining import as_data, either, elements
+from .joining import either
 from .rows import (
     Bound,
     Columns,
@@ -63,7 +68,29 @@ class Evaluator:
         self.run = run
         self.frames = Frames(self)
         self.callables = Callables(self)
+        self.comprehensions = Comprehensions(self)
         self._frame_count = 0
+        self._of: dict[type, Callable[[Any], Value]] = {
+            Const: lambda expr: Known(expr.value),
+            Ref: self.chain,
+            Call: self.callables.of,
+            Attribute: lambda expr: self.attributes(self.of(expr.value), expr.name),
+            Subscript: lambda expr: self.frames.subscript(expr, self.of(expr.value)),
+            Build: self.display,
+            Binary: lambda expr: self.combined(expr.op, self.of(expr.left), self.of(expr.right), expr),
+            Compare: self.compared,
+            Comprehension: self.comprehensions.of,
+            Conditional: self.conditional,
+            Boolean: self.boolean,
+            Unary: self.unary,
+            Starred: self.inner,
+            Wait: self.inner,
+            Bind: self.walrus,
+            Format: self.text,
+            Lambda: lambda _: None,
+            Slice: lambda _: None,
+            Opaque: lambda _: None,
+        }
 
     def fresh_columns(self) -> Columns:
         """All columns of a frame never seen before."""
@@ -71,50 +98,39 @@ class Evaluator:
         return Columns(self._frame_count)
 
     def of(self, expr: Expr) -> Value:
-        self.run.step()
-        if isinstance(expr, Const):
-            return Known(expr.value)
-        if isinstance(expr, Ref):
-            return self.chain(expr)
-        if isinstance(expr, Call):
-            return self.callables.of(expr)
-        if isinstance(expr, Attribute):
-            return self.attributes(self.of(expr.value), expr.name)
-        if isinstance(expr, Subscript):
-            return self.frames.subscript(expr, self.of(expr.value))
-        if isinstance(expr, Build):
-            return self.display(expr)
-        if isinstance(expr, Binary):
-            return self.combined(expr.op, self.of(expr.left), self.of(expr.right), expr)
-        if isinstance(expr, Compare):
-            return self.compared(expr)
-        if isinstance(expr, Comprehension):
-            return self.comprehension(expr)
-        return self.other(expr)
+        run = self.run
+        run.steps += 1
+        if run.steps > run.most:
+            run.stop()
+        return self._of[type(expr)](expr)
 
-    def other(self, expr: Expr) -> Value:
-        if isinstance(expr, Conditional):
-            self.of(expr.test)
-            return either(self.of(expr.then), self.of(expr.orelse))
-        if isinstance(expr, Boolean):
-            found: Value = None
-            for one in expr.values:
-                found = either(found, self.of(one))
-            return found
-        if isinstance(expr, Unary):
-            value = self.of(expr.operand)
-            if isinstance(value, Known) and expr.op == "-" and isinstance(value.value, (int, float)):
-                return Known(-value.value)
-            return None if isinstance(value, Known) else value
-        if isinstance(expr, (Starred, Wait)):
-            return self.of(expr.value) if expr.value is not None else None
-        if isinstance(expr, Bind):
-            value = self.of(expr.value)
-            self.run.set(expr.name, value)
-            return value
-        if isinstance(expr, Format):
-            for one in expr.parts:
-                self.of(one)
+    def conditional(self, expr: Conditional) -> Value:
+        self.of(expr.test)
+        return either(self.of(expr.then), self.of(expr.orelse))
+
+    def boolean(self, expr: Boolean) -> Value:
+        found: Value = None
+        for one in expr.values:
+            found = either(found, self.of(one))
+        return found
+
+    def unary(self, expr: Unary) -> Value:
+        value = self.of(expr.operand)
+        if isinstance(value, Known) and expr.op == "-" and isinstance(value.value, (int, float)):
+            return Known(-value.value)
+        return None if isinstance(value, Known) else value
+
+    def inner(self, expr: Starred | Wait) -> Value:
+        return self.of(expr.value) if expr.value is not None else None
+
+    def walrus(self, expr: Bind) -> Value:
+        value = self.of(expr.value)
+        self.run.set(expr.name, value)
+        return value
+
+    def text(self, expr: Format) -> Value:
+        for one in expr.parts:
+            self.of(one)
         return None
 
     # Names and attributes.
@@ -238,62 +254,6 @@ class Evaluator:
         if isinstance(value, Stat) and value.test and self.run.frame.loops > 0:
             self.run.event("decide", stmt, (value,), label="the comparison")
 
-    def comprehension(self, expr: Comprehension) -> Value:
-        run = self.run
-        before = run.frame.names
-        run.frame.names = dict(before)
-        sources: list[Value] = []
-        chosen = False
-        with run.loop():
-            for generator in expr.generators:
-                source, picked = self.of(generator.iterable), None
-                if isinstance(source, Data) and source.columns is not None and not source.columns.series:
-                    picked = self.chosen(Names(source.columns), expr)  # a frame gives the names of its columns
-                    source = picked if picked is not None else source
-                if isinstance(source, Names):
-                    run.frame.names = before
-                    return self.chosen(source, expr) if picked is None else picked
-                sources.append(source)
-                run.bind(generator.target, elements(source), run.frame.stmt or _AT)
-                chosen = chosen or bool(generator.conditions)
-                for condition in generator.conditions:
-                    self.of(condition)
-            element = self.of(expr.element)
-        run.frame.names = before
-        return self.listed(expr, sources, element, chosen)
-
-    def listed(self, expr: Comprehension, sources: list[Value], element: Value, chosen: bool) -> Value:
-        inner = as_data(element)
-        if inner is not None:
-            return inner if not inner.window else self.frames.windows(inner, expr)
-        if isinstance(element, Stat):
-            return element
-        outer = as_data(sources[0]) if sources else None
-        if outer is None or isinstance(element, Fit):
-            return None
-        return None if chosen else replace(outer, columns=None)
-
-    def chosen(self, source: Names, expr: Comprehension) -> Value:
-        """``[c for c in frame.columns if c != "y"]``."""
-        target = expr.generators[0].target
-        if (
-            len(expr.generators) > 1
-            or not isinstance(target, Ref)
-            or (expr.element != target and not (isinstance(expr.element, Ref) and expr.element.name == target.name))
-        ):
-            return None
-        columns = source.columns
-        for condition in expr.generators[0].conditions:
-            if not (isinstance(condition, Compare) and isinstance(condition.left, Ref)):
-                return None
-            if condition.left.name != target.name or condition.ops[0] not in ("!=", "not in"):
-                return None
-            out = self.frames.names_of(self.of(condition.comparators[0]))
-            if out is None:
-                return None
-            columns = self.frames.dropped(columns, out)
-        return Names(columns)
-
     # Changes in place.
 
     def store(self, target: Subscript, value: Value, stmt: Stmt) -> None:
@@ -307,6 +267,3 @@ class Evaluator:
 
     def mark(self, kind: str, data: Data, fact: object, label: str, column: str | None = None) -> Mark:
         return Mark(kind, data.rows, self.run.site(fact), label, column)
-
-
-_AT = Jump(1, 0, 1, "break")  # stands for the statement of a default's comprehension

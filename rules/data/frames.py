@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from mldebt.facts.schema import Binary, Boolean, Build, Compare, Const, Expr, Ref, Slice, Stmt, Subscript, Unary
 
@@ -18,6 +20,7 @@ from .rows import (
     Index,
     Items,
     Known,
+    Mark,
     Marks,
     Names,
     Stat,
@@ -34,7 +37,9 @@ TIME = re.compile(
 )
 _ROW_NAMES = re.compile(r"(^|_)(mask|msk|idx|idxs|index|indices|ids|inds|rows|perm|keep|valid_rows|sel|fold)(_|$)")
 _LEAST_ROWS = 20
+_MISSING = frozenset({"isnull", "isna", "notnull", "notna"})
 _LOSING = frozenset("isnull isna notnull notna isfinite quantile percentile nanpercentile std nanstd mad".split())
+EMBEDDINGS = frozenset({"TSNE", "MDS", "SpectralEmbedding", "UMAP"})
 _SELECTORS = frozenset({"corr", "corrwith", "var", "std", "cov"})
 
 
@@ -76,7 +81,17 @@ class Frames:
             return self.member(value, expr.index, index)
         if isinstance(value, Names):
             return self.position(value, expr.index)
+        if value is None and isinstance(expr.value, Ref) and isinstance(expr.index, Build):
+            return self.side_by_side(expr.value, expr.index)
         return value if isinstance(value, Stat) else None
+
+    def side_by_side(self, function: Ref, given: Build) -> Value:
+        """``np.c_[x, y]``."""
+        run = self.evaluator.run
+        if "numpy.c_" not in run.project.resolve(run.frame.module, run.frame.scope, function.name):
+            return None
+        data = [one for one in map(as_data, map(self.evaluator.of, given.items)) if one is not None]
+        return replace(self.evaluator.callables.library.merge_values(data), columns=None) if data else None
 
     def member(self, value: Items, expr: Expr, index: Value) -> Value:
         if isinstance(index, Known):
@@ -190,10 +205,11 @@ class Frames:
 
     def masked(self, data: Data, mask: Data, expr: Subscript) -> Data:
         found = self.subset(data, expr, "mask")
-        labels = sorted(one.label for one in mask.marks - data.marks if one.kind == "mask" and one.label in _LOSING)
-        if labels:
-            label = labels[0]
-            found = found.marked([self.evaluator.mark("lost", data, expr, f"the filter on {label}")])
+        losing = [one for one in mask.marks - data.marks if one.kind == "mask" and one.label in _LOSING]
+        if losing:
+            first = min(losing, key=lambda one: one.label)
+            column = first.column if len(losing) == 1 and first.label in _MISSING else None
+            found = found.marked([self.evaluator.mark("lost", data, expr, f"the filter on {first.label}", column)])
         return found
 
     def part(self, expr: Subscript, data: Data, index: Index) -> Data:
@@ -227,7 +243,10 @@ class Frames:
         names = None if isinstance(index, Slice) else self.names_of(self.evaluator.of(index))
         marks: Marks = frozenset()
         if isinstance(value, (Data, Stat)):
-            marks = frozenset(mark for mark in value.marks if mark.kind not in ("mask", "lost"))
+            out = ("mask", "lost", "predicted") if view else ("mask", "lost")  # some rows: values that were missing
+            marks = frozenset(mark for mark in value.marks if mark.kind not in out)
+            if names is not None and len(names) == 1:
+                marks = beside(marks - held.marks, names[0]) | (marks & held.marks)
         columns = held.columns
         if columns is not None and names is not None:
             given = value.columns if isinstance(value, Data) else None
@@ -243,6 +262,14 @@ class Frames:
             at = held.keys.index(name)
             return replace(held, values=(*held.values[:at], value, *held.values[at + 1 :]))
         return replace(held, values=(*held.values, value), keys=(*held.keys, name))
+
+
+def beside(marks: Iterable[Mark], column: str | None = None) -> Marks:
+    """Marks of values that are put beside others, in a column of a name if that is known."""
+    return frozenset(
+        replace(mark, column=column, mixed=True) if mark.kind == "predicted" or mark.label in EMBEDDINGS else mark
+        for mark in marks
+    )
 
 
 def _cuts(bound: Expr | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from .rows import TEST, TRAIN, Data, Folds, Index, Instance, Items, Stat, Value
 

@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 
 
 def marked_fits(project: Project, kind: str) -> Iterator[tuple[Mark, Event]]:
-    """Each mark of a kind once, with the first model that is fitted on rows that bear it."""
+    """Each mark of a kind once, with the first model that is fitted on rows that bear it.
+
+    A mark about the column that is learned is left out: rows without it teach nothing.
+    """
     told: set[tuple[object, ...]] = set()
     for run in project[RowFlow].runs:
+        targets = RowFlow.targets(run)
         for event in run.events:
             if event.kind != "fit" or event.part not in ("model", ""):
                 continue
             for data in event.data[:2]:
                 for mark in data.kinds(kind) if isinstance(data, Data) else ():
-                    if mark.site.key not in told:
+                    if mark.site.key not in told and mark.column not in targets:
                         told.add(mark.site.key)
                         yield mark, event

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mldebt.rule import Analysis
 
 from .knowledge import RowKnowledge
-from .rows import TRAIN, Data, Event, Mark, Marks, Rows, Value
+from .rows import TRAIN, Data, Event, Mark, Rows, Stored, Value
 from .running import Run
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _INTERESTING = frozenset(
     "fit fit_transform fit_resample train_test_split random_split cross_val_score split sample".split()
 )
+_ORDINARY = frozenset({"split", "sample"})  # strings are split and lists are sampled as well
 _TABULAR = ("pandas", "sklearn", "numpy", "imblearn")
 _MOST_ROOTS = 400
 _MOST_STEPS = 1_500_000
@@ -38,9 +39,14 @@ class RowFlow(Analysis):
         self.knowledge = project[RowKnowledge]
 
     @cached_property
+    def stored(self) -> Stored:
+        """What the runs leave in files: complete when ``runs`` is."""
+        return Stored()
+
+    @cached_property
     def runs(self) -> tuple[Run, ...]:
         modules = [module for module in self.project.modules.values() if self.is_about_rows(module)]
-        files: dict[str, Marks] = {}
+        files = self.stored
         found: dict[Definition, Run] = {}
         visited: set[str] = set()
         steps = 0
@@ -52,7 +58,9 @@ class RowFlow(Analysis):
             visited |= run.visited
             steps += run.steps
         for definition, run in found.items():
-            if files and run.reads & files.keys():  # what a program reads may be written by one that comes later
+            if run.reads & (
+                files.rows.keys() | files.models.keys()
+            ):  # what a program reads may be written by one that comes later
                 found[definition] = Run(self.project, self.knowledge, files)
                 found[definition].start(definition)
         return tuple(run for run in found.values() if run.events)
@@ -61,7 +69,14 @@ class RowFlow(Analysis):
         if module.role != "project" or module.is_test or not module.mentions & _INTERESTING:
             return False
         heads = {one.module.partition(".")[0] for one in module.facts.imports}
+        if module.mentions.isdisjoint(_INTERESTING - _ORDINARY):
+            splits = not module.mentions.isdisjoint(self._splitters)
+            return (("sample" in module.mentions or splits) and "pandas" in heads) or splits
         return any(one in heads for one in _TABULAR)
+
+    @cached_property
+    def _splitters(self) -> frozenset[str]:
+        return frozenset(name.rpartition(".")[2] for name in self.knowledge.splitters)
 
     def roots(self, modules: list[Module], visited: set[str]) -> Iterator[Definition]:
         """Programs first, then functions that none of them ran. ``visited`` grows as the caller runs them."""

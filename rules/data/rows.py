@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Union
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from mldebt.finding import Place
@@ -15,8 +18,7 @@ if TYPE_CHECKING:
 TRAIN, TEST, VALIDATION = "train", "test", "validation"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Site:
+class Site(Struct, frozen=True, eq=False, gc=False):
     """Where something happens: a fact of a module with a position, and the scope it is evaluated in."""
 
     module: Module
@@ -41,8 +43,7 @@ class Site:
         return f"{self.module.path}:{self.fact.line}"  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Rows:
+class Rows(Struct, frozen=True, eq=False):
     """A set of rows. ``how`` they come from ``parents``: source, subset, split, copy or join; ``part`` of a split."""
 
     how: str
@@ -72,8 +73,7 @@ class Rows:
 Sets = frozenset[Rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """Something that was done to values. ``kind``: fit, copies, windows, time, future, lost or join.
 
     Args:
@@ -82,6 +82,9 @@ class Mark:
         site: Where.
         label: How it is called: ``StandardScaler``, ``mean``.
         column: The column it is about, where one is named.
+        grouped: Computed by group.
+        origin: Of a prediction: where the model was fitted.
+        mixed: Of a prediction: other values stand beside it.
     """
 
     kind: str
@@ -90,13 +93,14 @@ class Mark:
     label: str
     column: str | None = None
     grouped: bool = False
+    origin: Site | None = None
+    mixed: bool = False
 
 
 Marks = frozenset[Mark]
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Struct, frozen=True):
     """Which columns a value has.
 
     Args:
@@ -121,8 +125,7 @@ class Columns:
         return not self.series and ((name in self.names) != self.whole)
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(Struct, frozen=True):
     """A frame, an array, a series or a list of rows."""
 
     rows: Sets
@@ -140,8 +143,7 @@ class Data:
         return sorted((mark for mark in self.marks if mark.kind == kind), key=lambda mark: mark.site.key)
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(Struct, frozen=True):
     """A figure, or figures by column or group, computed over rows."""
 
     marks: Marks
@@ -149,22 +151,19 @@ class Stat:
     test: str = ""  # a score: the part of the data it was measured on
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """A constant."""
 
     value: bool | int | float | str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """Column names of a frame, as a list or an index."""
 
     columns: Columns
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(Struct, frozen=True):
     """A tuple, list, set or dict; ``keys`` for a dict. Kind ``each``: an iterator that gives all values every time."""
 
     values: tuple[Value, ...]
@@ -174,8 +173,7 @@ class Items:
     appended: tuple[int, ...] = ()  # depth of loops each value was appended at
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """Row numbers of one part of a split."""
 
     rows: Sets
@@ -184,8 +182,7 @@ class Index:
     random: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Folds:
+class Folds(Struct, frozen=True):
     """What a splitter's ``split`` iterates over."""
 
     data: Data
@@ -193,8 +190,7 @@ class Folds:
     random: bool
 
 
-@dataclass(eq=False, slots=True)
-class Fit:
+class Fit(Struct, eq=False):
     """A transformer or model; ``fitted`` is what its last fit saw."""
 
     name: str
@@ -206,10 +202,18 @@ class Fit:
     kind: str = ""
     trained: Sets = frozenset()
     stops: bool = False  # ``early_stopping_rounds`` is given when it is made
+    at: Site | None = None  # its last fit
+    seen: tuple[Mark, ...] = ()  # what was fitted on the features before, and changed them
 
 
-@dataclass(frozen=True, slots=True)
-class Cutter:
+class Stored(Struct, eq=False):
+    """What the programs of a project leave in files, by the files' names."""
+
+    rows: dict[str, Marks] = field(default_factory=dict)
+    models: dict[str, Fit] = field(default_factory=dict)
+
+
+class Cutter(Struct, frozen=True):
     """A splitter object: ``KFold(5, shuffle=True)``."""
 
     row: Splitter
@@ -217,32 +221,28 @@ class Cutter:
     site: Site
 
 
-@dataclass(eq=False, slots=True)
-class Instance:
+class Instance(Struct, eq=False):
     """An object of a project class."""
 
     name: str
     values: dict[str, Value] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True):
     """A function of the project, perhaps with its receiver."""
 
     name: str
     receiver: Instance | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Grouped:
+class Grouped(Struct, frozen=True):
     """``frame.groupby(...)``, perhaps with one column taken."""
 
     data: Data
     column: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """An accessor of a frame: ``loc``, ``iloc``, ``rolling(3)``, ``str``."""
 
     data: Data
@@ -254,8 +254,7 @@ Value = Union[  # noqa: UP007 - forward references do not take |
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """What happened. ``kind``: split, cut, fit, predict, score, leak or write.
 
     Args:
@@ -278,6 +277,7 @@ class Event:
     decides: bool = False
 
 
+@cache
 def part_of(name: str) -> str:
     """Which part of a split a variable's name says it holds."""
     words = _words(name)

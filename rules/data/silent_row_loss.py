@@ -31,8 +31,9 @@ class SilentRowLoss(ProjectRule):
 
     ## When to leave it
 
-    Silent where the function or its file prints, logs, asserts or keeps a length or a shape, where no model is fitted
-    on the rows, and for ordinary selections of rows (`df[df["country"] == "NO"]`).
+    Silent where only the column that is learned is looked at (`dropna(subset=["price"])`: a row without it teaches
+    nothing), where the function or its file prints, logs, asserts or keeps a length or a shape, where no model is
+    fitted on the rows, and for ordinary selections of rows (`df[df["country"] == "NO"]`).
 
     ## References
 
@@ -44,7 +45,6 @@ class SilentRowLoss(ProjectRule):
     severity = Severity.MINOR
     confidence = Confidence.HIGH
     minutes = 10
-    preview = True
     alone = Alone.REPORT
     examples = (
         Bad(
@@ -165,6 +165,23 @@ class SilentRowLoss(ProjectRule):
 
             frame = clean(pd.read_csv("patients.csv"))
             model = LogisticRegression().fit(frame[["age"]], frame["ill"])
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+            from sklearn.model_selection import train_test_split
+
+            flats = pd.read_csv("flats.csv")
+            flats = flats.dropna(subset=["price"])
+            x_train, x_test, y_train, y_test = train_test_split(flats[["area"]], flats["price"], random_state=0)
+            model = Ridge().fit(x_train, y_train)
+
+            rents = pd.read_csv("rents.csv")
+            rents.dropna(axis=0, subset=["rent"], inplace=True)
+            rents = rents[rents["rent"].notnull()]
+            Ridge().fit(rents.drop(columns=["rent"]), rents.rent)
             """
         ),
         Good(

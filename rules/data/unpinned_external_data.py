@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity, Span
 from mldebt.project.project import Project
@@ -39,8 +39,9 @@ class UnpinnedExternalData(ProjectRule):
 
     ## When to leave it
 
-    Silent: local directories and files, names that are options or come from a configuration file, tests, addresses in a
-    file that compares checksums, and calls that take unknown `**options`.
+    `info` in examples, and in the notebooks of a library, which show how to use it. Silent: local directories and
+    files, names that are options or come from a configuration file, tests, addresses in a file that compares
+    checksums, and calls that take unknown `**options`.
 
     ## References
 
@@ -53,7 +54,7 @@ class UnpinnedExternalData(ProjectRule):
     severity = Severity.MAJOR
     confidence = Confidence.HIGH
     minutes = 10
-    preview = True
+    preview = True  # its second reader called most findings in books and demos noise
     alone = Alone.REPORT
     examples = (
         Bad(
@@ -180,7 +181,10 @@ class UnpinnedExternalData(ProjectRule):
         for fetch in project[Fetches].all:
             groups.setdefault((fetch.module.path, fetch.what), []).append(fetch)
         for fetches in groups.values():
-            yield _problem(fetches)
+            problem = _problem(fetches)
+            # A library's notebooks show how to use it, as its examples do.
+            shown = project.library and problem.place.path.endswith(".ipynb")
+            yield replace(problem, severity=Severity.INFO) if shown else problem
 
     def mend(self, problem: Problem, project: Project) -> Fix | None:
         if problem.symbol != "hub":
