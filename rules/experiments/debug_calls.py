@@ -18,6 +18,7 @@ STOPS = frozenset(
     debugpy.breakpoint debugpy.wait_for_client pydevd.settrace pydevd_pycharm.settrace celery.contrib.rdb.set_trace
     torch.distributed.breakpoint ptvsd.wait_for_attach jax.debug.breakpoint""".split()
 )
+SHELLS = frozenset({"IPython.embed", "IPython.terminal.embed.embed"})  # a place to look around, and not a stop
 _DEBUGGERS = frozenset({"ipdb", "pudb", "web_pdb", "remote_pdb"})
 # What checks every operation, or runs each by hand, and the value that switches it on.
 _SLOW: dict[str, tuple[str, int, object]] = {
@@ -112,19 +113,28 @@ def _is_part(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def shape_prints(module: Module) -> list[CallSite]:
-    """Bare prints of tensors' shapes in a file others import; none of those somebody asked for."""
+def shape_prints(module: Module) -> list[list[CallSite]]:
+    """Bare prints of tensors' shapes in a file others import, by class or function; none of those somebody asked for.
+
+    What one run prints is told together: two prints in each of five classes are two prints.
+    """
     if module.facts.main is not None and not module.project.imports.importers(module.path):
         return []
-    found = []
+    found: dict[int, list[CallSite]] = {}
     for _, site in module.calls_of(_PRINTS):
         main = module.facts.main
         if main is not None and main[0] <= site.call.line <= main[1]:
             continue
         scope = module.scope(site.scope)
         if scope.kind != 0 and not _SHOWS.search(scope.name) and _prints_shape(site) and not switched(module, site):
-            found.append(site)
-    return found
+            found.setdefault(_outermost(module, site.scope), []).append(site)
+    return list(found.values())
+
+
+def _outermost(module: Module, scope: int) -> int:
+    while module.scope(scope).parent > 0:
+        scope = module.scope(scope).parent
+    return scope
 
 
 def _prints_shape(site: CallSite) -> bool:

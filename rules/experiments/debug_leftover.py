@@ -14,6 +14,7 @@ from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
 
 from .data_cuts import Cut, Reach, data_cuts, early_breaks
 from .debug_calls import (
+    SHELLS,
     STOPS,
     checks,
     imported_debuggers,
@@ -55,7 +56,7 @@ class DebugLeftover(ProjectRule):
 
     ## Options
 
-    * `prints`: so many prints of shapes in an imported file are reported, with one finding (5).
+    * `prints`: so many prints of shapes in one class or function of an imported file are one finding (5).
 
     ## References
 
@@ -318,9 +319,9 @@ class DebugLeftover(ProjectRule):
             yield Problem(module.place(left.site), f"{_shown(left.name)} {left.what}, in every run", symbol=left.name)
         yield from _tuned(module)
         if "shape" in module.mentions or "size" in module.mentions:
-            sites = shape_prints(module)
-            if len(sites) >= self.prints and module.project.imports.importers(module.path):
-                yield _prints(module, sites)
+            for sites in shape_prints(module):
+                if len(sites) >= self.prints and module.project.imports.importers(module.path):
+                    yield _prints(module, sites)
 
     def mend(self, problem: Problem, project: Project) -> Fix | None:
         place = problem.place
@@ -344,8 +345,12 @@ def _with_import(module: Module, site: CallSite, name: str) -> Span:
 
 
 def _debuggers(module: Module) -> Iterator[Problem]:
+    main = module.facts.main
     for left in stops(module):
-        yield Problem(module.place(left.site), f"{_shown(left.name)} {left.what}", symbol=left.name)
+        # A shell at the end of a main block is what running the file is for.
+        is_purpose = main is not None and main[0] <= left.site.call.line <= main[1] and left.name in SHELLS
+        severity = Severity.INFO if is_purpose else None
+        yield Problem(module.place(left.site), f"{_shown(left.name)} {left.what}", severity=severity, symbol=left.name)
     for line, name in imported_debuggers(module):
         place = Place(module.path, Span(line, 1, line, len(module.text_lines[line - 1]) + 1))
         yield Problem(place, f"{name} is imported and not used: the program runs only where that debugger is installed")

@@ -63,7 +63,6 @@ class ExperimentImportedByProduction(ProjectRule):
     severity: ClassVar[Severity] = Severity.MAJOR
     confidence: ClassVar[Confidence] = Confidence.HIGH
     minutes: ClassVar[int] = 30
-    preview: ClassVar[bool] = True  # its one finding read on real code was wrong
     examples = (
         Bad(
             {
@@ -192,13 +191,13 @@ class ExperimentImportedByProduction(ProjectRule):
     def check(self, project: Project) -> Iterator[Problem]:
         areas = project[Areas]
         edges = [
-            (module, fact, target)
-            for module in project.modules.values()
+            (module, fact, path)
+            for path in project.modules
+            if areas.of(path) and not path.endswith("__init__.py")
+            for module in sorted(map(project.modules.__getitem__, project.imports.importers(path)), key=_path)
             if not areas.of(module.path)
             for fact in module.facts.imports
-            if not fact.guard & TYPE_CHECKING
-            for target in project.imports.targets(module.path, fact)
-            if areas.of(target) and not target.endswith("__init__.py")
+            if not fact.guard & TYPE_CHECKING and path in project.imports.targets(module.path, fact)
         ]
         serving = _serving(project) if edges else set()
         found: dict[str, list[tuple[Module, Import]]] = {}
@@ -218,6 +217,10 @@ class ExperimentImportedByProduction(ProjectRule):
                     f"{areas.of(target)}/ has notebooks, or files nothing refers to, or is configured as an area",
                 ),
             )
+
+
+def _path(module: Module) -> str:
+    return module.path
 
 
 def _serving(project: Project) -> set[str]:

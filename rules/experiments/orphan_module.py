@@ -13,6 +13,8 @@ from mldebt.rule import Bad, Good, Problem, ProjectRule
 
 from .orphans import Orphans
 
+_YEAR = 365  # days
+
 _NMS = """
     import numpy as np
 
@@ -75,7 +77,8 @@ class OrphanModule(ProjectRule):
 
     Plug-ins that a directory scan or an entry point loads, scripts, configuration files in Python, migrations, modules
     that register themselves, and names that occur in documents, configuration or other modules' imports are not
-    orphans. In a library that others install, what nothing here imports may be its interface: `info`.
+    orphans. In a library that others install, what nothing here imports may be its interface: `info`. In a package that
+    a program runs, a module that git has known unchanged for a year is major.
 
     ## References
 
@@ -161,7 +164,7 @@ def _problem(head: Module, others: list[Module], project: Project) -> Problem:
         _place(head),
         f"nothing imports, runs, scans, tests or mentions this module{more} {lines} lines",
         tuple(Related(_place(module), "imported by dead modules only", "effect") for module in others),
-        severity=Severity.INFO if project.library else None,
+        severity=Severity.INFO if project.library else Severity.MAJOR if _is_forgotten(head, project) else None,
         minutes=15 + 5 * (lines // 100),
         evidence=(
             "not in the import closure of any entry, test or notebook",
@@ -171,6 +174,19 @@ def _problem(head: Module, others: list[Module], project: Project) -> Problem:
         carries=tuple((module.path, line) for module in (head, *others) for line in sorted(module.code_line_numbers)),
         symbol=head.path,
     )
+
+
+def _is_forgotten(head: Module, project: Project) -> bool:
+    """Whether a module lies in a package that a program runs, and has not changed for a year."""
+    folder = head.path.rpartition("/")[0]
+    if folder not in project.packages.packages:
+        return False
+    beside = [path for path in project.modules if path.rpartition("/")[0] == folder and path != head.path]
+    programs = [entry.definition.module for entry in project.entries if not entry.is_test and not entry.is_example]
+    if not any(project.imports.reaches(program, path) for path in beside for program in programs):
+        return False
+    ages = [project.age(head.path, line) for line in range(1, len(head.text_lines) + 1)]
+    return bool(ages) and all(age is not None and age >= _YEAR for age in ages)
 
 
 def _place(module: Module) -> Place:

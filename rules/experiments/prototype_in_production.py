@@ -98,7 +98,6 @@ class PrototypeInProduction(ProjectRule):
     severity: ClassVar[Severity] = Severity.MAJOR
     confidence: ClassVar[Confidence] = Confidence.MEDIUM
     minutes: ClassVar[int] = 60
-    preview: ClassVar[bool] = True  # what was read on real code was wrong; it is mended, and unread since
     examples = (
         Bad({"src/serving/predict.py": _PREDICT, "src/serving/app.py": _APP}, anchors=("src/serving/predict.py:3",)),
         Bad(
@@ -141,26 +140,45 @@ class PrototypeInProduction(ProjectRule):
                 "train.py": "print(1)\n",
             }
         ),
+        Good(
+            {
+                "display.py": """
+                def show_inline():
+                    get_ipython().run_line_magic("matplotlib", "inline")
+                """,
+                "report.py": "from display import show_inline\n\nshow_inline()\n",
+            }
+        ),
         Good({"analysis.py": _PREDICT, "train.py": "print(1)\n"}),
     )
 
     def check(self, project: Project) -> Iterator[Problem]:
+        marked = (module for module in project.modules.values() if _is_marked(module))
+        candidates = [module for module in marked if any(_exported(module, []))]
         areas = project[Areas]
         serving = {
             entry.definition.module.path
-            for entry in project.entries
+            for entry in (project.entries if candidates else ())
             if entry.kind in ("serve", "script") or "serve" in project.roles(entry)
         }
-        for module in project.modules.values():
-            if module.role == "project" and not module.is_test and not module.path.endswith(".ipynb"):
-                used = [one for one in project.imports.importers(module.path) if _counts(project.modules[one], areas)]
-                if (used or module.path in serving) and not areas.of(module.path):
-                    yield from _exported(module, used)
+        for module in candidates:
+            used = [one for one in project.imports.importers(module.path) if _counts(project.modules[one], areas)]
+            if (used or module.path in serving) and not areas.of(module.path):
+                yield from _exported(module, used)
         yield from _shared(project)
         for command in project.repository.commands:
             if command.kind == "docker" and _RUNS_NOTEBOOK.search(" ".join(command.words)) and _runs(command):
                 place = Place(command.path, Span(command.line))
                 yield Problem(place, f"the container runs a notebook: {' '.join(command.words)[:80]}")
+
+
+def _is_marked(module: Module) -> bool:
+    """Whether anything in a file looks like a notebook: asked of every file, before anything dear is."""
+    if module.role != "project" or module.is_test or module.path.endswith(".ipynb"):
+        return False
+    return "get_ipython" in module.mentions or any(
+        comment.alone and comment.text.lstrip("# ").startswith(("In", "%%")) for comment in module.facts.comments
+    )
 
 
 def _shared(project: Project) -> Iterator[Problem]:
@@ -169,7 +187,9 @@ def _shared(project: Project) -> Iterator[Problem]:
     if "gradio" not in heads or not _SERVERS.isdisjoint(heads):
         return
     for module in project.modules.values():
-        if module.role != "project" or not any(fact.module.startswith("gradio") for fact in module.facts.imports):
+        if module.role != "project" or module.path.endswith(".ipynb"):
+            continue  # a notebook on a rented machine has no other way to show a demo
+        if not any(fact.module.startswith("gradio") for fact in module.facts.imports):
             continue
         for index in module.scopes_using(("launch",)):
             for site in module.call_sites(index):
@@ -197,7 +217,8 @@ def _exported(module: Module, used: list[str]) -> Iterator[Problem]:
     cells = [comment for comment in comments if _EXPORTED.fullmatch(comment.text)]
     percent = [comment for comment in comments if _CELL.fullmatch(comment.text)]
     marks = cells or (percent if len(percent) > _MOST_CELLS else [])
-    places = [module.place(comment) for comment in marks] + [module.place(site) for site in _shell_calls(module)]
+    asked = [site for site in _shell_calls(module) if marks or site.scope == 0]  # a function may be for notebooks
+    places = [module.place(comment) for comment in marks] + [module.place(site) for site in asked]
     if places:
         first, *others = sorted(places)
         by = f"imported by {', '.join(sorted(used)[:3])}" if used else "serves"
