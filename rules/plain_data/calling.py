@@ -72,6 +72,8 @@ class Calls:
         function = call.function
         if isinstance(function, Ref) and function.name == "super":
             return (Named("builtins.super"),)
+        if self._evaluation.measuring:
+            return tuple(self._evaluation.plain(where, function, depth))  # ``predict_proba`` itself is no probability
         return self._evaluation.of(where, function, depth)
 
     def apply(self, where: Where, call: Call, function: Value, depth: int) -> Values:
@@ -169,6 +171,10 @@ class Calls:
             frame = Frame(call, where.module, where.scope, where.context, 1 if is_class_method(definition) else 0)
             return self.returned(definition, frame, where.context, depth)
         row = self.knowledge.row(self.knowledge.functions, name)
+        if row is None and self._evaluation.measuring:
+            told = self._evaluation.measures.function(where, call, name, depth)
+            if told is not None:
+                return told
         if row is not None:
             return self._by_row(where, call, row, name, self._input(where, call, row, depth))
         if name == "builtins.super":
@@ -263,6 +269,10 @@ class Calls:
     def _instance(self, where: Where, call: Call, instance: Instance, depth: int) -> Values:
         """Calling an instance: a module's ``forward``, a layer."""
         if ":" not in instance.name:
+            if self._evaluation.measuring:
+                told = self._evaluation.measures.called(where, call, instance)
+                if told is not None:
+                    return told
             return self._layers.called(where, call, instance, depth)
         name = self._project.types.call_method(instance.name)
         definition = self._project.method(instance.name, name)
@@ -274,6 +284,10 @@ class Calls:
 
     def _member(self, where: Where, call: Call, member: Member, depth: int) -> Values:
         value, name = member.value, member.name
+        if self._evaluation.measuring:
+            told = self._evaluation.measures.method(where, call, value, name)
+            if told is not None:
+                return told
         if isinstance(value, Instance):
             return self._of_instance(where, call, value, name, depth)
         if isinstance(value, Named):
@@ -285,7 +299,10 @@ class Calls:
         if isinstance(value, Super):
             return self._layers.super_called(where, call, value, name, depth)
         row = self.knowledge.rows(self.knowledge.methods).get(name)
-        if row is not None and (isinstance(value, Tensor) or (value is None and self._has_arrays(where))):
+        unmistakable = row is not None and self._evaluation.measuring and "_" in name and bool(row.gives)
+        if row is not None and (
+            isinstance(value, Tensor) or (value is None and (unmistakable or self._has_arrays(where)))
+        ):
             return self._by_row(where, call, row, f"{name}()", (value,))
         if name in _PREPARES and len(call.args) == 1:
             return self._evaluation.of(where, call.args[0], depth)

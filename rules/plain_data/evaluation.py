@@ -39,6 +39,7 @@ from mldebt.rule import Analysis
 
 from .algebra import combined
 from .calling import Calls
+from .measuring import Measuring
 from .members import Members
 from .returns import reached, truth
 from .values import UNKNOWN, Constant, Context, Display, Frame, Instance, Named, Tensor, Value, Values, Where
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from mldebt.project.definitions import Definition
     from mldebt.project.project import Project
 
+_Key = tuple[int, int, str, int, bool, bool]
 _DEEPEST = 40
 _MOST_STEPS = 1500  # a question that takes more is not answered
 _MOST_ALTERNATIVES = 12
@@ -64,13 +66,15 @@ class Evaluation(Analysis):
         self.calls = Calls(self)
         self.members = Members(self)
         self.asked = ("", 0)
+        self.measuring = False  # names, units and statistics tell too
+        self.measures = Measuring(self)
         self.inferring = False  # ask astroid for the class of a callee that linked facts leave open
         self.nowhere = Context()  # of module bodies: nobody calls them with arguments
         self.current = self.nowhere  # the root of the question being answered
-        self._known: dict[tuple[int, int, str, int, bool], tuple[Values, dict[str, Definition], Expr, Context]] = {}
-        self._open: set[tuple[int, int, str, int, bool]] = set()
+        self._known: dict[_Key, tuple[Values, dict[str, Definition], Expr, Context]] = {}
+        self._open: set[_Key] = set()
         self._needs: dict[str, Definition] = {}
-        self._cut: set[tuple[int, int, str, int, bool]] = set()
+        self._cut: set[_Key] = set()
         self._exhausted = False
         self._steps = 0
 
@@ -89,7 +93,7 @@ class Evaluation(Analysis):
             return UNKNOWN
         if type(expr) is Const:
             return (Constant(expr.value),)
-        key = (id(expr), where.scope, where.module.path, id(where.context), self.inferring)
+        key = (id(expr), where.scope, where.module.path, id(where.context), self.inferring, self.measuring)
         known = self._known.get(key)
         if known is not None:
             self._needs.update(known[1])
@@ -112,6 +116,17 @@ class Evaluation(Analysis):
         self._needs[definition.name] = definition
 
     def _evaluate(self, where: Where, expr: Expr, depth: int) -> Iterable[Value]:
+        if not self.measuring:
+            return self.plain(where, expr, depth)
+        values = tuple(self.plain(where, expr, depth))
+        if isinstance(expr, (Ref, Attribute)):
+            return self.measures.spoken(where, expr.name.rpartition(".")[2], expr, values)
+        if isinstance(expr, Subscript):
+            return self.measures.subscript(where, expr, values)
+        return self.measures.call(where, expr, values) if isinstance(expr, Call) else values
+
+    def plain(self, where: Where, expr: Expr, depth: int) -> Iterable[Value]:
+        """The alternatives of an expression, whatever its name says."""
         if isinstance(expr, Ref):
             return self.reference(where, expr, depth)
         if isinstance(expr, Call):
@@ -138,6 +153,9 @@ class Evaluation(Analysis):
     def _computed(self, where: Where, expr: Binary | Unary, depth: int) -> Iterator[Value]:
         if isinstance(expr, Unary):
             for value in self.of(where, expr.operand, depth):
+                if self.measuring and isinstance(value, Tensor) and self.measures.keeps_sign(value):
+                    yield value
+                    continue
                 if not isinstance(value, Constant) or not isinstance(value.value, (int, float)):
                     yield None
                     continue
@@ -147,7 +165,8 @@ class Evaluation(Analysis):
         rights = self.of(where, expr.right, depth)
         for left in self.of(where, expr.left, depth):
             for right in rights:
-                yield combined(expr.op, left, right)
+                told = self.measures.combined(expr.op, left, right) if self.measuring else None
+                yield combined(expr.op, left, right) if told is None else told[0]
 
     # Names.
 
@@ -209,6 +228,8 @@ class Evaluation(Analysis):
     def _origin(self, where: Where, origin: Origin, depth: int) -> Values:
         if origin.kind == "parameter":
             return self._parameter(where, origin.name, depth)
+        if self.measuring and (told := self.measures.origin(where, origin, depth)) is not None:
+            return told
         if origin.kind != "assign" or origin.value is None:
             return UNKNOWN
         if origin.path and isinstance(origin.value, Call):
@@ -218,6 +239,8 @@ class Evaluation(Analysis):
         values = self.of(where, origin.value, depth)
         for step in origin.path:
             values = self.members.element(values, step, depth)
+        if self.measuring and not origin.path and origin.statement is not None:
+            values = self.measures.spoken(where, origin.name.rpartition(".")[2], origin.statement, values)
         return tuple(_placed(value, where.module, origin.statement) for value in values)
 
     def _parameter(self, where: Where, name: str, depth: int) -> Values:

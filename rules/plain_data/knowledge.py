@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,6 +13,7 @@ from mldebt.rule import Row, RowT, Table
 if TYPE_CHECKING:
     from mldebt.project.project import Project
 
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _KERAS = ("tensorflow.keras.", "tf_keras.", "keras.src.", "tensorflow.python.keras.", "tensorflow.compat.v1.keras.")
 _TENSORFLOW = ("tensorflow.compat.v1.", "tensorflow.compat.v2.")
 _KERAS_PLACES = frozenset({"layers", "losses", "optimizers", "activations", "models", "metrics"})
@@ -148,3 +150,12 @@ class Knowledge:
     def row(self, table: Table[RowT], name: str) -> RowT | None:
         """The row of a linked name."""
         return self._project.rows(table).get(canonical(name))
+
+    def named(self, name: str) -> str | None:
+        """The quantity a name speaks of by its last words: ``log_probs`` is logprob, ``class_probs`` prob."""
+        words = [word.lower() for word in _WORD.findall(name)]
+        tails = {"_".join(words[-count:]) for count in (1, 2) if len(words) >= count}
+        rows = self.rows(self.names)
+        found = [quantity for quantity, row in rows.items() if not tails.isdisjoint(row.tokens)]
+        longest = [q for q in found if any("_" in token and token in tails for token in rows[q].tokens)] or found
+        return longest[0] if longest else None

@@ -80,6 +80,8 @@ class Members:
                 definition = self._project.definition(f"{base}.{name}") if ":" in base else None
                 if definition is not None:
                     return (Method(value.instance, definition),)
+        if self._evaluation.measuring:
+            return self._evaluation.measures.attribute(value, name) or (Member(value, name),)
         return (Member(value, name),)
 
     def _of_named(self, owner: str, name: str, depth: int) -> Values:

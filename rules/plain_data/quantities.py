@@ -6,7 +6,6 @@ assignments, returns, arguments, ``self.`` and other files; ``out`` is what ever
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,7 +29,6 @@ AnswerT = TypeVar("AnswerT")
 _DEEPEST_FORK = 4
 _MOST_CONTEXTS = 24
 _MOST_SUBCLASSES = 6
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _BLANK = Call(Const(None), [], [], 1, 0, 1, 0)
 
 
@@ -166,12 +164,7 @@ class Quantities(Analysis):
 
     def named(self, name: str) -> str | None:
         """The quantity a name speaks of by its last words: ``log_probs`` is logprob, ``class_probs`` prob."""
-        words = [word.lower() for word in _WORD.findall(name)]
-        tails = {"_".join(words[-count:]) for count in (1, 2) if len(words) >= count}
-        rows = self.knowledge.rows(self.knowledge.names)
-        found = [quantity for quantity, row in rows.items() if not tails.isdisjoint(row.tokens)]
-        longest = [q for q in found if any("_" in token and token in tails for token in rows[q].tokens)] or found
-        return longest[0] if longest else None
+        return self.knowledge.named(name)
 
 
 def agreed(values: Values) -> Evidence | None:

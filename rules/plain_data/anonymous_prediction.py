@@ -1,0 +1,257 @@
+"""MLD510 anonymous-prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mldebt.facts.schema import CLASS
+from mldebt.finding import Confidence, Place, Related, Severity
+from mldebt.module import Module
+from mldebt.project.project import Project
+from mldebt.rule import Bad, Good, Problem, ProjectRule
+
+from .prediction_flow import Leak, PredictionFlow, identified
+from .prediction_sinks import FOLDER, REMOTE, STUDY, SUBMISSION
+
+_SOURCES = frozenset({"predict", "predict_proba", "decision_function", "generate", "predict_log_proba", "model", "net"})
+# Files that train or measure keep predictions to look at them, beside the run that made them.
+_MEASURES = frozenset(
+    """accuracy_score f1_score roc_auc_score mean_squared_error mean_absolute_error r2_score log_loss
+    confusion_matrix classification_report precision_score recall_score backward cross_val_score cross_val_predict
+    train_test_split fit compute_metrics Trainer train_dataset eval_dataset zero_grad optimizer allclose logloss
+    cosine_similarity bleu_score sacrebleu rmse KFold StratifiedKFold fit_transform""".split()
+)
+
+
+@dataclass(frozen=True)
+class AnonymousPrediction(ProjectRule):
+    """Predictions leave the process, to a file, a table, a queue or a caller, and nothing written with them says which
+    model made them, or when.
+
+    ## Why it is debt
+
+    After the next deployment nobody can tell old predictions from new ones: a wrong decision cannot be traced to its
+    model, two versions cannot be compared on what they really answered, and consumers cannot notice a switch. Sculley
+    et al. (2015): a prediction should know various pieces of information about the model that produced it and how it
+    should be consumed.
+
+    ## How to pay it back
+
+    Write the identity beside the value: `df.assign(pred=..., model_version=MODEL_ID)`, a field of the response's
+    schema, a header, or the version in the file's name.
+
+    ## When to leave it
+
+    Tests, examples, notebooks, submissions to a competition, predictions that only feed a metric, and files written by
+    what trains or measures the model itself are not reported; nor is what carries a version, run, hash, threshold,
+    checkpoint or time in a key, a column, a header or the file's name. Medium confidence: who writes to a path that is
+    handed in may have put the identity there.
+
+    ## References
+
+    * D. Sculley et al., "Hidden Technical Debt in Machine Learning Systems", 2015, section 5.5 (plain-old-data type).
+    * https://developers.google.com/machine-learning/guides/rules-of-ml (rule 29: log what was used at serving time)
+    """
+
+    code: ClassVar[str] = "MLD510"
+    severity: ClassVar[Severity] = Severity.MAJOR
+    confidence: ClassVar[Confidence] = Confidence.MEDIUM
+    minutes: ClassVar[int] = 20
+    examples = (
+        Bad(
+            """
+            import joblib
+            import pandas as pd
+
+
+            def score(source, out):
+                df = pd.read_parquet(source)
+                m = joblib.load("model.joblib")
+                df["pred"] = m.predict(df[["age", "income"]])
+                df.to_parquet(out)
+            """,
+            anchors=("example.py:9",),
+        ),
+        Bad(
+            {
+                "scoring.py": """
+                    import joblib
+
+                    MODEL = joblib.load("churn.joblib")
+
+
+                    def churn(features):
+                        return float(MODEL.predict_proba([features])[0, 1])
+                    """,
+                "app.py": """
+                    from fastapi import FastAPI
+
+                    from scoring import churn
+
+                    app = FastAPI()
+
+
+                    @app.post("/churn")
+                    def answer(features: list[float]):
+                        return {"churn": churn(features)}
+                    """,
+            },
+            anchors=("app.py:10",),
+        ),
+        Bad(
+            {
+                "sink.py": """
+                    def publish_all(producer, rows):
+                        for row in rows:
+                            producer.produce("scores", row)
+                    """,
+                "batch.py": """
+                    import joblib
+                    import pandas as pd
+
+                    from sink import publish_all
+
+
+                    def main(producer):
+                        model = joblib.load("model.joblib")
+                        frame = pd.read_parquet("features.parquet")
+                        rows = [{"id": i, "score": float(s)} for i, s in zip(frame["id"], model.predict(frame))]
+                        publish_all(producer, rows)
+                    """,
+            },
+            anchors=("sink.py:3",),
+        ),
+        Good(
+            """
+            import joblib
+            import pandas as pd
+
+            MODEL_ID = "churn-7"
+
+
+            def score(source, out):
+                df = pd.read_parquet(source)
+                m = joblib.load("model.joblib")
+                df.assign(pred=m.predict(df[["age", "income"]]), model_version=MODEL_ID).to_parquet(out)
+            """
+        ),
+        Good(
+            """
+            import joblib
+            import pandas as pd
+
+
+            def score(source, version):
+                df = pd.read_parquet(source)
+                df["pred"] = joblib.load(f"model-{version}.joblib").predict(df[["age", "income"]])
+                df.to_csv(f"scores-{version}.csv")
+            """
+        ),
+        Good(
+            """
+            import joblib
+            import pandas as pd
+
+
+            def main():
+                test = pd.read_csv("test.csv")
+                frame = pd.DataFrame({"id": test["id"], "target": joblib.load("m.joblib").predict(test)})
+                frame.to_csv("submission.csv", index=False)
+            """
+        ),
+        Good(
+            """
+            import json
+
+            import joblib
+            import pandas as pd
+            from sklearn.metrics import accuracy_score
+
+
+            def main():
+                test = pd.read_csv("test.csv")
+                predictions = joblib.load("m.joblib").predict(test[["age"]])
+                with open("metrics.json", "w") as file:
+                    json.dump({"accuracy": accuracy_score(test["y"], predictions)}, file)
+            """
+        ),
+        Good(
+            """
+            import joblib
+            from fastapi import FastAPI, Response
+
+            app = FastAPI()
+            model = joblib.load("model.joblib")
+
+
+            @app.post("/score")
+            def score(features: list[float], response: Response):
+                response.headers["X-Model-Version"] = "7"
+                return {"score": float(model.predict([features])[0])}
+
+
+            @app.post("/other")
+            def other(features: list[float]):
+                return {"model": "churn", "score": float(model.predict([features])[0])}
+            """
+        ),
+    )
+
+    def check(self, project: Project) -> Iterator[Problem]:
+        remote = project.callers.mentioning(REMOTE)
+        starts = [
+            module.definition(index)
+            for module in project.callers.mentioning(_SOURCES)
+            if _is_ours(module) and (_may_serve(module, remote) or not (project.library or module.mentions & _MEASURES))
+            for index in module.scopes_using(_SOURCES)
+            if module.scope(index).kind != CLASS
+        ]
+        found: dict[Place, Leak] = {}
+        for leak in project[PredictionFlow].leaks(starts):
+            found.setdefault(leak.place, leak)
+        for place in sorted(found):
+            leak = found[place]
+            if _is_ours(leak.module) and not identified(leak) and not self._is_study(leak):
+                yield _problem(leak)
+
+    def _is_study(self, leak: Leak) -> bool:
+        """A competition's submission, or a file beside a training or an evaluation."""
+        if SUBMISSION.search(leak.place.path) or any(SUBMISSION.search(word) for word in leak.said):
+            return True
+        home = leak.module.project.modules[leak.source.path]
+        if leak.remote:
+            return False
+        if STUDY.search(leak.place.path) or any(FOLDER.search(word) for word in leak.said):
+            return True  # the folder of a run
+        if home.project.library:
+            return True  # whoever calls the library knows the model
+        return bool((leak.module.mentions | home.mentions) & _MEASURES)
+
+
+def _is_ours(module: Module) -> bool:
+    notebook = module.path.endswith(".ipynb")
+    return module.role == "project" and not (module.is_test or module.is_example or notebook)
+
+
+def _may_serve(module: Module, remote: Sequence[Module]) -> bool:
+    """Whether what a file that trains or measures predicts may leave by more than a file."""
+    if module.project.library:
+        return module in remote
+    return any(one is module or module.project.imports.reaches(one, module) for one in remote)
+
+
+def _problem(leak: Leak) -> Problem:
+    way = "the response" if leak.how == "the response" else f"{leak.how}()"
+    related = (Related(leak.source, "predicted here"),) if leak.source != leak.place else ()
+    return Problem(
+        leak.place,
+        f"predictions leave by {way}, and nothing written with them says which model made them",
+        related,
+        evidence=(
+            f"predicted at {leak.source.path}:{leak.source.span.line}",
+            "no key, column, header or file name holds a model, version, run, hash, threshold or time",
+        ),
+        symbol=leak.how,
+    )
