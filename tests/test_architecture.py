@@ -59,7 +59,9 @@ FOR_RULES = frozenset(
 # Families whose rules stand on another family's analyses.
 STANDS_ON = {
     "configuration": {"glue"},  # artefacts link the programs whose settings must agree
+    "experiments": {"configuration"},  # flags are options
     "glue": {"experiments", "configuration"},  # options give paths
+    "data": {"glue", "configuration"},  # rows pass from program to program through artefacts; programs share models
     "randomness": {"configuration"},
     "practices": {"randomness", "configuration", "experiments", "plain_data"},
 }
