@@ -6,7 +6,7 @@ from mldebt.project.project import Project
 
 # Families whose rules have something to look at in any Python code.
 _ALWAYS = frozenset("123")
-# Randomness and plain numbers need a library that draws or computes.
+# Randomness, plain numbers and data need a library that draws, computes or learns.
 _NUMERIC = frozenset(
     "accelerate catboost fastai flax gymnasium gym jax keras lightgbm lightning numpy pandas pytorch_lightning scipy"
     " sklearn statsmodels tensorflow torch torchvision transformers xgboost".split()
@@ -23,4 +23,4 @@ def families(project: Project) -> frozenset[str]:
         for module in modules
         for fact in module.facts.imports
     )
-    return _ALWAYS | frozenset("45") if numeric else _ALWAYS
+    return _ALWAYS | frozenset("456") if numeric else _ALWAYS
