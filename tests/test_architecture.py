@@ -62,7 +62,6 @@ STANDS_ON = {
     "experiments": {"configuration"},  # flags are options
     "glue": {"experiments", "configuration"},  # options give paths
     "data": {"glue", "configuration"},  # rows pass from program to program through artefacts; programs share models
-    "randomness": {"configuration"},
     "practices": {"randomness", "configuration", "experiments", "plain_data"},
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mldebt.facts.schema import CLASS, GLOBAL, NONLOCAL, Attribute, Expr, ModuleFacts, Ref
 
 
@@ -39,3 +41,8 @@ def rebound_inside(facts: ModuleFacts, scope_index: int, head: str) -> bool:
 def last_segment(expr: Expr) -> str:
     """``c`` of ``a.b.c`` and of ``a().c``; "" for what is no name."""
     return expr.name[expr.name.rfind(".") + 1 :] if isinstance(expr, (Ref, Attribute)) else ""
+
+
+def unique(names: Iterable[str]) -> tuple[str, ...]:
+    """The names in order, each once."""
+    return tuple(dict.fromkeys(names))

@@ -182,6 +182,11 @@ def named_in(expr: Expr, names: Collection[str]) -> list[Expr]:
     return found
 
 
+def given_values(call: Call) -> list[Expr]:
+    """What a call is given, by position and then by keyword."""
+    return [*call.args, *[keyword.value for keyword in call.keywords]]
+
+
 _COMPOUND = frozenset({If, For, While, With, Try, Match})
 
 
@@ -210,6 +215,11 @@ def statements(body: Sequence[Stmt]) -> Iterator[Stmt]:
                 break
         else:
             stack.pop()
+
+
+def returned_values(body: Sequence[Stmt]) -> list[Expr]:
+    """What the body of a function returns, in source order."""
+    return [stmt.value for stmt in statements(body) if isinstance(stmt, Return) and stmt.value is not None]
 
 
 def _assign(stmt: Assign) -> Sequence[Expr]:

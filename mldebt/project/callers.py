@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from mldebt.facts.arguments import UNKNOWN, Unknown
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import KEYWORD_ONLY, KWARGS, VARARGS, Attribute, Build, Call, Expr, Ref, Starred
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def given(site: Site, definition: Definition, parameter: str, spellings: frozens
     call = site.call
     position -= _bound(call, definition)
     args: list[Expr] = list(call.args)
-    last = call.function.name.rpartition(".")[2] if isinstance(call.function, (Ref, Attribute)) else ""
+    last = last_segment(call.function)
     if last not in spellings and last != definition.scope.name:
         handed = _handed(call, last)
         if handed is None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from mldebt.facts.names import binding_scope
+from mldebt.facts.names import binding_scope, unique
 from mldebt.facts.schema import (
     ASSIGNED,
     CLASS,
@@ -116,7 +116,7 @@ class Resolver:
         if len(names) == 1 and ":" not in names[0]:
             return (f"{names[0]}.{attributes}",)
         for attribute in attributes.split("."):
-            names = _unique(found for name in names for found in self._attribute(name, attribute))
+            names = unique(found for name in names for found in self._attribute(name, attribute))
         return names
 
     def _attribute(self, name: str, attribute: str) -> Names:
@@ -201,7 +201,7 @@ class Resolver:
         if bits & DEFINED:
             qualname = links.facts.scopes[scope].qualname
             found.append(f"{path}:{qualname}.{name}" if qualname else f"{path}:{name}")
-        return _unique([*found, *aliases])
+        return unique([*found, *aliases])
 
     def _aliases(self, path: str, scope: int, name: str, lenient: bool) -> Names | None:
         """The chains a name is assigned from; None when it is also assigned something else.
@@ -294,7 +294,3 @@ class Resolver:
         if mine >= depth:
             cache[key] = found
         return found
-
-
-def _unique(names: Iterable[str]) -> Names:
-    return tuple(dict.fromkeys(names))

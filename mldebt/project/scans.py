@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from mldebt.facts.extract import decode_body
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Attribute, Binary, Build, Call, Const, Expr, Format, ModuleFacts, Ref
 from mldebt.facts.walk import calls, statements
 from mldebt.project.packages import Packages, parent
@@ -147,7 +148,7 @@ class Scans:
             for stmt in statements(decode_body(facts.bodies[index])):
                 for call in calls(stmt):
                     function = call.function
-                    name = function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""
+                    name = last_segment(function)
                     if name in _IMPORTERS and call.args:
                         yield from self._by_call(path, call)
                     elif name in _LISTERS:

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterator, Sequence
 
 from mldebt.facts.extract import decode_body
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import (
     Assign,
     Attribute,
@@ -99,7 +100,7 @@ class PathReader:
             value = self.value(owner.value, depth + 1)
         elif isinstance(owner, Ref) and owner.name.endswith(".parents"):
             value = self._named(owner.name.removesuffix(".parents"), depth)
-        elif isinstance(owner, Call) and _last(owner.function) in ("split", "splitext") and owner.args:
+        elif isinstance(owner, Call) and last_segment(owner.function) in ("split", "splitext") and owner.args:
             return _above(self.value(owner.args[0], depth + 1)) if index.value == 0 else None
         else:
             return None
@@ -108,7 +109,7 @@ class PathReader:
         return value
 
     def _call(self, call: Call, depth: int) -> str | None:
-        name = _last(call.function)
+        name = last_segment(call.function)
         receiver, before = (
             (call.function.value, call.function.name) if isinstance(call.function, Attribute) else (None, "")
         )
@@ -186,10 +187,6 @@ def _assigned_once(body: Sequence[Stmt]) -> dict[str, Expr]:
 
 def _name(expr: Expr) -> str:
     return expr.name if isinstance(expr, Ref) else ""
-
-
-def _last(expr: Expr) -> str:
-    return expr.name.rpartition(".")[2] if isinstance(expr, (Ref, Attribute)) else ""
 
 
 def _above(value: str | None) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from mldebt.facts.names import binding_scope
+from mldebt.facts.names import binding_scope, last_segment, unique
 from mldebt.facts.schema import (
     CLASS,
     FUNCTION,
@@ -84,7 +84,7 @@ class Types:
                     found += [owner] if owner else []
                 elif name not in _NOTHING and self._is_class(name):
                     found.append(name)
-        return _unique(found)
+        return unique(found)
 
     def names(self, module: Module, scope: int, expr: Expr) -> Names:
         """The linked names a Ref or Attribute may stand for, through types where scopes do not tell."""
@@ -150,7 +150,7 @@ class Types:
             parts = (expr.value,) if expr.value is not None else ()
         else:
             return literal_class(expr)
-        return _unique(name for part in parts for name in self._of(module, scope, part, depth - 1))
+        return unique(name for part in parts for name in self._of(module, scope, part, depth - 1))
 
     def _variable(self, module: Module, scope: int, ref: Ref, depth: int) -> Names:
         project = self._project
@@ -175,7 +175,7 @@ class Types:
             classes = self._origin(module, where, origin, depth)
             remainder = ref.name[len(origin.name) + 1 :]
             found += self._attribute(classes, remainder, depth - 1) if remainder else classes
-        return _unique(found)
+        return unique(found)
 
     def _linked_value(self, names: Names, depth: int) -> Names:
         """The value of a variable of some module, or of a class attribute, by linked name."""
@@ -194,11 +194,11 @@ class Types:
                 classes = self._attribute((f"{path}:{owner}",), variable, depth - 1)
             else:
                 flow = self._project.flow(module.definition(0))
-                classes = _unique(
+                classes = unique(
                     one for origin in flow.definitions(variable) for one in self._origin(module, 0, origin, depth - 1)
                 )
             found += self._attribute(classes, rest, depth - 1) if rest else classes
-        return _unique(found)
+        return unique(found)
 
     def _origin(self, module: Module, scope: int, origin: Origin, depth: int) -> Names:
         if depth <= 0:
@@ -247,14 +247,14 @@ class Types:
         for name in classes:
             method = self._project.method(name, "__enter__") if ":" in name else None
             found += self._returned(method, depth - 1) if method is not None else (name,)
-        return _unique(found)
+        return unique(found)
 
     # Calls.
 
     def _call(self, module: Module, scope: int, call: Call, depth: int) -> Names:
         function = call.function
         receivers = self._receivers(module, scope, function, depth)
-        method = function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""
+        method = last_segment(function)
         chained = tuple(one for one in receivers if self._gives_itself(one, method))
         if chained:
             return chained
@@ -264,8 +264,8 @@ class Types:
         names = self._names(module, scope, function, depth - 1)
         if not names:
             called = self._of(module, scope, function, depth - 1)
-            return _unique(one for name in called for one in self._called(name, depth))
-        return _unique(one for name in names for one in self._result(module, scope, call, name, receivers, depth))
+            return unique(one for name in called for one in self._called(name, depth))
+        return unique(one for name in names for one in self._result(module, scope, call, name, receivers, depth))
 
     def _receivers(self, module: Module, scope: int, function: Expr, depth: int) -> Names:
         if isinstance(function, Attribute):
@@ -303,14 +303,14 @@ class Types:
             return self._library_result(module, scope, call, name, depth)
         definition = self._project.definition(name)
         if definition is None:
-            return _unique(one for value in self._linked_value((name,), depth) for one in self._called(value, depth))
+            return unique(one for value in self._linked_value((name,), depth) for one in self._called(value, depth))
         if definition.is_class:
             return (name,)
         found = self._returned(definition, depth - 1)
         owner = definition.parent
         if owner is not None and owner.is_class and owner.name in found:
             own = tuple(one for one in receivers if owner.name in self._project.mro(one))
-            found = _unique(one for name in found for one in (own if own and name == owner.name else (name,)))
+            found = unique(one for name in found for one in (own if own and name == owner.name else (name,)))
         return found
 
     def _library_result(self, module: Module, scope: int, call: Call, name: str, depth: int) -> Names:
@@ -322,7 +322,7 @@ class Types:
         if not is_class_like(name):
             return ()
         if name in KNOWLEDGE.wrappers.names and call.args:
-            return _unique((name, *self._of(module, scope, call.args[0], depth - 1)))
+            return unique((name, *self._of(module, scope, call.args[0], depth - 1)))
         return (name,)
 
     def _called(self, name: str, depth: int) -> Names:
@@ -368,7 +368,7 @@ class Types:
             if not one:
                 return ()
             classes += one
-        return _unique(classes)
+        return unique(classes)
 
     # Attributes and names.
 
@@ -376,7 +376,7 @@ class Types:
         for part in name.split("."):
             if depth <= 0:
                 return ()
-            classes = _unique(one for cls in classes for one in self._one_attribute(cls, part, depth))
+            classes = unique(one for cls in classes for one in self._one_attribute(cls, part, depth))
         return classes
 
     def _one_attribute(self, name: str, attribute: str, depth: int) -> Names:
@@ -399,7 +399,7 @@ class Types:
             found = self.annotated(module, binding.scope, binding.annotation)
             if found:
                 return found
-        return _unique(
+        return unique(
             one
             for binding in bindings
             if binding.value is not None
@@ -434,7 +434,7 @@ class Types:
             classes = self._attribute(classes, first, depth - 1)
             first, _, rest = rest.partition(".")
         orders = [self._project.mro(name) or (name,) for name in classes]
-        return _unique(one for order in orders for one in self._member(order, first, depth))
+        return unique(one for order in orders for one in self._member(order, first, depth))
 
     def _member(self, mro: Iterable[str], attribute: str, depth: int) -> Names:
         """The linked names of an attribute looked up along an MRO."""
@@ -452,7 +452,7 @@ class Types:
                 return (f"{base}.{attribute}",)
             bindings = self._attributes.bindings(definition).get(attribute)
             if bindings:
-                return _unique(
+                return unique(
                     name
                     for binding in bindings
                     if binding.value is not None
@@ -477,7 +477,7 @@ class Types:
                 if not names:
                     return ()
                 found += names
-        return _unique(found)
+        return unique(found)
 
 
 def _prefix(ref: Ref) -> Ref:
@@ -488,7 +488,3 @@ def _prefix(ref: Ref) -> Ref:
 def _is_property(definition: Definition) -> bool:
     last = [one.name.rpartition(".")[2] for one in definition.scope.decorators if isinstance(one, Ref)]
     return any(name in ("property", "cached_property", "lazy_property") for name in last)
-
-
-def _unique(names: Iterable[str]) -> Names:
-    return tuple(dict.fromkeys(names))

@@ -7,7 +7,7 @@ microsoft/azure-pipelines-task-lib.
 from __future__ import annotations
 
 from mldebt.finding import Severity
-from mldebt.report.entries import Entry, entries, fit
+from mldebt.report.entries import Entry, entries, escaped, fit
 from mldebt.report.regions import Regions
 from mldebt.report.result import Report
 
@@ -27,11 +27,5 @@ def _command(entry: Entry) -> str:
         properties += [("sourcepath", region.path), ("linenumber", str(region.line))]
         properties += [("columnnumber", str(region.column))] if region.column is not None else []
     properties.append(("code", entry.code))
-    written = "".join(f"{name}={_escaped(value, _PROPERTY)};" for name, value in properties)
-    return f"##vso[task.logissue {written}]{_escaped(fit(entry.message), _MESSAGE)}"
-
-
-def _escaped(text: str, table: tuple[tuple[str, str], ...]) -> str:
-    for character, replacement in table:
-        text = text.replace(character, replacement)
-    return text
+    written = "".join(f"{name}={escaped(value, _PROPERTY)};" for name, value in properties)
+    return f"##vso[task.logissue {written}]{escaped(fit(entry.message), _MESSAGE)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mldebt.finding import Finding, ScanError, Severity
@@ -61,6 +62,13 @@ def cell_note(finding: Finding, report: Report) -> str:
         return ""
     identity = f" ({cell.id})" if cell.id else ""
     return f" [cell {cell.index}{identity}, line {cell.line}]"
+
+
+def escaped(text: str, table: Iterable[tuple[str, str]]) -> str:
+    """The text with each of the table's characters replaced, in the table's order."""
+    for character, replacement in table:
+        text = text.replace(character, replacement)
+    return text
 
 
 def fit(text: str) -> str:

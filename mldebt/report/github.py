@@ -7,7 +7,7 @@ of actions/toolkit. A step shows ten annotations of a kind and drops the others 
 from __future__ import annotations
 
 from mldebt.finding import Severity
-from mldebt.report.entries import Entry, entries, fit, worst_first
+from mldebt.report.entries import Entry, entries, escaped, fit, worst_first
 from mldebt.report.regions import Regions
 from mldebt.report.result import Report
 
@@ -30,7 +30,7 @@ def render(report: Report) -> str:
     if left_over:
         more = len(ranked) - len(shown)
         words = f"{more} more; GitHub shows {MOST} annotations of a kind. The job's summary or the SARIF file has all."
-        lines.append(f"::notice title=mldebt::{_escaped(words, _MESSAGE)}")
+        lines.append(f"::notice title=mldebt::{escaped(words, _MESSAGE)}")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -44,11 +44,5 @@ def _command(entry: Entry) -> str:
             properties.append(("col", region.column))
             properties += [("endColumn", region.end_column)] if region.end_column is not None else []
     properties.append(("title", f"{entry.code} {entry.name}"))
-    written = ",".join(f"{name}={_escaped(str(value), _PROPERTY)}" for name, value in properties)
-    return f"::{KINDS[entry.severity]} {written}::{_escaped(fit(entry.message), _MESSAGE)}"
-
-
-def _escaped(text: str, table: tuple[tuple[str, str], ...]) -> str:
-    for character, replacement in table:
-        text = text.replace(character, replacement)
-    return text
+    written = ",".join(f"{name}={escaped(str(value), _PROPERTY)}" for name, value in properties)
+    return f"::{KINDS[entry.severity]} {written}::{escaped(fit(entry.message), _MESSAGE)}"

@@ -27,12 +27,11 @@ from mldebt.facts.schema import (
     Const,
     Expr,
     Ref,
-    Return,
     Starred,
     Subscript,
     Wait,
 )
-from mldebt.facts.walk import statements
+from mldebt.facts.walk import returned_values
 from mldebt.project.attributes import Attributes, Binding, self_name
 from mldebt.project.callers import given
 from mldebt.rule import Analysis
@@ -377,7 +376,7 @@ class Lineage(Analysis):
         if returning:
             texts = (*step.given, *self._texts(step, call))
             for target in returning:
-                for value in _returned(target):
+                for value in returned_values(target.body):
                     yield replace(step, module=target.module, scope=target.index, expr=value, given=texts)
             return
         for name in names or ("",):
@@ -445,9 +444,5 @@ def _creation(step: _Step, kind: str, name: str) -> Creation:
     return Creation(kind, name, step.module.path, step.scope, line, column, section, step.given, call)
 
 
-def _returned(definition: Definition) -> Sequence[Expr]:
-    return [stmt.value for stmt in statements(definition.body) if isinstance(stmt, Return) and stmt.value is not None]
-
-
 def _returns(definition: Definition) -> bool:
-    return not definition.scope.generator and bool(_returned(definition))
+    return not definition.scope.generator and bool(returned_values(definition.body))

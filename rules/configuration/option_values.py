@@ -19,6 +19,7 @@ from mldebt.facts.schema import (
     Ref,
     Subscript,
 )
+from mldebt.facts.walk import given_values
 from mldebt.rule import Analysis
 
 from .lineage import CALL, NAMED, Lineage
@@ -143,7 +144,7 @@ class OptionValues(Analysis):
                 found = self._source(module, scope, owner_expr, depth - 1)
                 if found:
                     return found
-            parts = [*call.args, *(keyword.value for keyword in call.keywords)] if last in ("format", "join") else []
+            parts = given_values(call) if last in ("format", "join") else []
             return next((found for one in parts if (found := self._source(module, scope, one, depth - 1))), "")
         return ""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec import Struct
 
 from mldebt.facts.graph import targets
-from mldebt.facts.names import binding_scope
+from mldebt.facts.names import binding_scope, last_segment
 from mldebt.facts.schema import (
     CLASS,
     FUNCTION,
@@ -248,7 +248,7 @@ class _Followed:
             parent = rest.pop(0)
             if isinstance(parent, Call):
                 if parent.function is child:
-                    method = child.name.rpartition(".")[2] if isinstance(child, (Ref, Attribute)) else ""
+                    method = last_segment(child)
                     if method in _OPENS:
                         return f"{method}()"
                     if method not in _SAME:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Attribute, Call, Const, Expr, If, Ref
 from mldebt.facts.walk import statements, walk
 from mldebt.finding import Place
@@ -184,7 +185,7 @@ def _reviewed(scopes: Sequence[tuple[Module, int]], passed: Sequence[Passed], re
 
 def _selects(call: Call) -> bool:
     function = call.function
-    last = function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""
+    last = last_segment(function)
     return last in ("query", "filter", "where", "find", "mask", "merge", "join", "update", "combine_first") or any(
         isinstance(one.value, Const) and isinstance(one.value.value, str) for one in call.keywords
     )

@@ -30,7 +30,7 @@ from mldebt.facts.schema import (
     Subscript,
     Unary,
 )
-from mldebt.facts.walk import children, expressions, statements
+from mldebt.facts.walk import children, expressions, given_values, statements
 from mldebt.finding import Place, Span
 from mldebt.module import Module
 from mldebt.project.attributes import self_name
@@ -336,7 +336,7 @@ class FrameUses:
             self.escapes.append(call)  # columns that only a run knows
             return
         runs = last in ("pipe", "assign")
-        for value in [*call.args, *(one.value for one in call.keywords)]:
+        for value in given_values(call):
             if runs and isinstance(value, Lambda):
                 if not all(self._only_fields(value.body, name) for name in value.parameters):
                     self.escapes.append(value)
@@ -373,7 +373,7 @@ class FrameUses:
             if held is not None and self.is_frame(module, scope, held):
                 self.escapes.append(expr)
                 return
-            if any(self.is_frame(module, scope, one) for one in [*expr.args, *(k.value for k in expr.keywords)]):
+            if any(self.is_frame(module, scope, one) for one in given_values(expr)):
                 self._handed(module, scope, expr)
                 return
         for part in children(expr):

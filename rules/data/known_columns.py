@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN, Unknown, argument
 from mldebt.facts.schema import Binary, Build, Call, Expr, Ref, Starred
+from mldebt.facts.walk import given_values
 from mldebt.module import Module
 from mldebt.project.project import Project
 from mldebt.rule import Analysis
@@ -45,7 +46,7 @@ def known_columns(project: Project, module: Module, scope: int, call: Call) -> K
     if found is None:
         return None
     index = frozenset(_names(module, scope, argument(call, "index_col")))
-    values = [*call.args, *(one.value for one in call.keywords)]
+    values = given_values(call)
     displays = (one for value in values for one in _displays(project, module, scope, _listed(value)))
     return Known(found[1], found[0], frozenset(id(one) for one in displays), index)
 

@@ -9,6 +9,7 @@ from mldebt_rules.glue.artefacts import Access, Artefacts
 from mldebt_rules.glue.reach import Reach
 
 from mldebt.facts.arguments import UNKNOWN, argument
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Attribute, Call, Const, Expr, Ref
 from mldebt.module import Module
 from mldebt.project.project import Project
@@ -111,7 +112,7 @@ class Models(Analysis):
             return _REGISTERED
         if _PIPELINE in names:
             return _PIPED
-        last = call.function.name.rpartition(".")[2] if isinstance(call.function, (Ref, Attribute)) else ""
+        last = last_segment(call.function)
         if any(not name.startswith("builtins.") for name in names) and last[:1].isupper():
             return _MADE
         if last in ("pipeline", "from_pretrained", "load_model"):

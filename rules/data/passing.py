@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mldebt.facts.arguments import UNKNOWN, argument
 from mldebt.facts.schema import Attribute, Build, Call, Const, Expr, Lambda, Ref, Starred
+from mldebt.facts.walk import given_values
 
 from .mutations import called, owner
 
@@ -52,7 +53,7 @@ class Passing:
             self._search.follow(where, held)
         elif not isinstance(call.function, (Ref, Attribute)):
             self._search.follow(where, call.function)
-        for value in _values(call):
+        for value in given_values(call):
             if not isinstance(value, (Const, Lambda)):
                 self._search.follow(where, value)
 
@@ -151,7 +152,7 @@ class Passing:
         if last not in _RUNNERS:
             return False
         ran = False
-        for value in _values(call):
+        for value in given_values(call):
             if isinstance(value, Lambda):
                 self._search.follow(where, value.body)
                 ran = True
@@ -171,7 +172,3 @@ class Passing:
             if target is not None and target.is_function:
                 return target
         return None
-
-
-def _values(call: Call) -> list[Expr]:
-    return [*call.args, *(one.value for one in call.keywords)]

@@ -36,7 +36,7 @@ from mldebt.facts.schema import (
     Unary,
     Wait,
 )
-from mldebt.facts.walk import expressions, statements, walk
+from mldebt.facts.walk import expressions, given_values, statements, walk
 from mldebt.project.attributes import Attributes, self_name
 from mldebt.project.callers import Site, given
 from mldebt.rule import Analysis
@@ -508,7 +508,7 @@ class _Search:
                 for value in self.provenance.returned(found)[:_MOST_RETURNS]:
                     self.follow(where.within(found.module, found.index, (step,)), value)
                 return
-        for value in _given_values(call):
+        for value in given_values(call):
             self.follow(where, value)
 
 
@@ -518,10 +518,6 @@ def _wraps(decorator: Expr) -> bool:
 
 def _path(origin: Origin) -> Keys:
     return tuple(step for step in origin.path if isinstance(step, int))
-
-
-def _given_values(call: Call) -> list[Expr]:
-    return [*call.args, *(one.value for one in call.keywords)]
 
 
 def _parts(expr: Expr) -> Iterator[Expr]:

@@ -6,6 +6,7 @@ import re
 
 from msgspec import Struct
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Attribute, Binary, Call, Const, Expr, Format, Ref
 from mldebt.module import Module
 from mldebt.project.attributes import self_name
@@ -64,7 +65,7 @@ def _named(module: Module, scope: int, ref: Ref, depth: int) -> str:
 def _called(module: Module, scope: int, call: Call, depth: int) -> str:
     """``sqlalchemy.text(query)``, ``query.format(...)``, ``Path("train.sql").read_text()``."""
     function = call.function
-    last = function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""
+    last = last_segment(function)
     if last == "text" and call.args:
         return text_of(module, scope, call.args[0], depth - 1)
     if last == "format" and isinstance(function, Ref) and "." in function.name:

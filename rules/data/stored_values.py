@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN
 from mldebt.facts.schema import Assign, Attribute, Call, Const, Expr, Ref, Stmt, Subscript, With
-from mldebt.facts.walk import calls_in, expressions, statements, walk
+from mldebt.facts.walk import calls_in, expressions, given_values, statements, walk
 from mldebt.module import Module
 
 from .mutations import called, owner
@@ -49,7 +49,7 @@ def stored(module: Module, scope: int, call: Call, path_argument: Expr | None) -
         if not any(":" not in name and name.count(".") == 1 for name in names):  # np.save is no method
             yield Stored(_staged(held))
             return
-    for value in [*call.args, *(one.value for one in call.keywords)]:
+    for value in given_values(call):
         if value is not path_argument and not isinstance(value, Const):
             yield Stored(value)
 

@@ -11,6 +11,7 @@ from mldebt_rules.glue.paths import Paths
 from mldebt_rules.glue.patterns import plain
 from msgspec import Struct
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Attribute, Call, Comprehension, Const, Expr, Format, If, Ref
 from mldebt.facts.walk import statements, walk
 from mldebt.module import Module
@@ -189,7 +190,7 @@ def _chooses(one: Passed) -> bool:
     if not isinstance(one.expr, Call):
         return not isinstance(one.expr, (Const, Format, Comprehension)) and not isinstance(one.expr, Ref)
     function = one.expr.function
-    name = function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""
+    name = last_segment(function)
     if _STEP.search(name):
         return True
     return any(keyword.name and _STEP.search(keyword.name) for keyword in one.expr.keywords)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from mldebt.facts.arguments import UNKNOWN as NOT_KNOWN
 from mldebt.facts.arguments import argument
-from mldebt.facts.schema import Attribute, Call, Const, Expr, Ref, Return, Starred, Subscript
-from mldebt.facts.walk import statements
+from mldebt.facts.names import last_segment
+from mldebt.facts.schema import Attribute, Call, Const, Expr, Ref, Starred, Subscript
+from mldebt.facts.walk import returned_values
 from mldebt.project.annotations import is_class_like
 from mldebt.project.attributes import is_class_method
 from mldebt.project.library import KNOWLEDGE as LIBRARY
@@ -141,9 +142,7 @@ class Calls:
     def _returns_choice(self, definition: Definition, depth: int) -> bool:
         if not definition.is_function:
             return False
-        values = [
-            stmt.value for stmt in statements(definition.body) if isinstance(stmt, Return) and stmt.value is not None
-        ]
+        values = returned_values(definition.body)
         return any(self._is_chosen(definition.module, definition.index, value, depth) for value in values)
 
     def _sources(self, module: Module, scope: int, ref: Ref) -> Iterator[tuple[int, Expr]]:
@@ -230,7 +229,7 @@ class Calls:
         if len(path) > 1 or not isinstance(step, int) or not 0 <= step < len(call.args):
             return ()
         function = call.function
-        last = function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""
+        last = last_segment(function)
         if last not in _PREPARES or any(isinstance(arg, Starred) for arg in call.args):
             return ()
         if any(":" in name for name in where.module.names(where.scope, function)):

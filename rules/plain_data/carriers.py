@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import (
     CLASS,
     WALRUS,
@@ -30,7 +31,7 @@ from mldebt.facts.schema import (
     Stmt,
     Subscript,
 )
-from mldebt.facts.walk import calls, expressions, statements, walk
+from mldebt.facts.walk import calls, expressions, given_values, statements, walk
 
 from .callers import Callers
 from .holders import Holders
@@ -180,7 +181,7 @@ class Carriers:
 
     def _follow(self, sites: Iterable[tuple[Module, int, Call]]) -> None:
         for module, index, call in sites:
-            name = _last(call.function)
+            name = last_segment(call.function)
             if name and module.role == "project":
                 self._waiting.append((module, index, frozenset({name})))
 
@@ -195,7 +196,7 @@ class Carriers:
 
     def _to_callee(self, carried: Carried, call: Call) -> None:
         module, scope = carried.module, carried.scope
-        given = [*call.args, *[keyword.value for keyword in call.keywords]]
+        given = given_values(call)
         going = [arg for arg in given if type(arg) is not Const and self._goes(carried, arg)]
         if not going:
             return
@@ -243,7 +244,3 @@ def _identifiers(target: Expr) -> Iterator[str]:
             yield from _identifiers(item)
     elif isinstance(target, Starred):
         yield from _identifiers(target.value)
-
-
-def _last(function: Expr) -> str:
-    return function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import (
     Assign,
     Attribute,
@@ -165,7 +166,11 @@ class ExactUses:
             said = kind or kind_of(found) or ""
             if last in _OF_VALUE.get(said, ()):
                 return f"{last}()", found
-            if last == "astype" and said == ID and any(_last(arg) in _WIDE or _text(arg) in _WIDE for arg in call.args):
+            if (
+                last == "astype"
+                and said == ID
+                and any(last_segment(arg) in _WIDE or _text(arg) in _WIDE for arg in call.args)
+            ):
                 return "astype(int) after the cast", found
             if last in _SUMS and said == MONEY and (_is_account(stmt) or _speaks_of_accounts(f"{owner}_{found}")):
                 return f"{last}() for an account", found
@@ -240,7 +245,7 @@ def _subject(expr: Expr, aliases: dict[str, str], column: str) -> str | None:
             return aliases[name] or name
         head, _, last = name.rpartition(".")
         return last if head in aliases and (last == column if column else kind_of(last) is not None) else None
-    if isinstance(expr, Call) and _last(expr.function) in _COLUMNS and expr.args:
+    if isinstance(expr, Call) and last_segment(expr.function) in _COLUMNS and expr.args:
         text = _text(expr.args[0])
         return text if text and (text == column if column else kind_of(text) is not None) else None
     if isinstance(expr, Subscript) and isinstance(expr.value, Call) and _mentions(expr.value, set(aliases)):
@@ -274,9 +279,11 @@ def _is_account(stmt: Stmt) -> bool:
     if any(_speaks_of_accounts(text) for text in texts):
         return True
     if isinstance(stmt, Assign):
-        names: Sequence[str] = [_last(target) or _text(getattr(target, "index", None)) or "" for target in stmt.targets]
+        names: Sequence[str] = [
+            last_segment(target) or _text(getattr(target, "index", None)) or "" for target in stmt.targets
+        ]
     elif isinstance(stmt, Augment):
-        names = [_last(stmt.target)]
+        names = [last_segment(stmt.target)]
     else:
         return False
     return any(_speaks_of_accounts(name) for name in names)
@@ -301,7 +308,3 @@ def _head(function: Ref) -> Ref | None:
 
 def _text(expr: object) -> str | None:
     return expr.value if isinstance(expr, Const) and isinstance(expr.value, str) else None
-
-
-def _last(expr: Expr) -> str:
-    return expr.name.rpartition(".")[2] if isinstance(expr, (Ref, Attribute)) else ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from mldebt.facts.names import binding_scope
+from mldebt.facts.names import binding_scope, last_segment
 from mldebt.facts.schema import (
     FUNCTION,
     Annotate,
@@ -32,7 +32,7 @@ from mldebt.facts.schema import (
     Wait,
     With,
 )
-from mldebt.facts.walk import expressions, statements, walk
+from mldebt.facts.walk import expressions, given_values, statements, walk
 from mldebt.module import CallSite
 
 from .mentions import Mentions
@@ -194,7 +194,7 @@ class Holders:
 
     def _of_call(self, module: Module, scope: int, call: Call) -> frozenset[int]:
         function = call.function
-        last = function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""
+        last = last_segment(function)
         if last == "getattr" and "getattr" in self._spellings:
             return self._of_getattr(module, scope, call)
         levels = frozenset(level - 1 for level in self._levels(module, scope, function) if level > 1)
@@ -205,7 +205,7 @@ class Holders:
                 module, scope, Ref(function.name.rpartition(".")[0], function.line, function.column)
             )
         if last in _WRAPS:
-            given = [*call.args, *[keyword.value for keyword in call.keywords]]
+            given = given_values(call)
             levels |= frozenset(level for arg in given for level in self._levels(module, scope, arg))
         return levels
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mldebt.facts.schema import Attribute, Call, Const, Expr, Ref, Starred, Stmt, Subscript
+from mldebt.facts.names import last_segment
+from mldebt.facts.schema import Call, Const, Expr, Ref, Starred, Stmt, Subscript
 
 from .units import Units
 from .values import NAME, UNKNOWN, Constant, Display, Evidence, Instance, Member, Tensor, Value, Values, Where
@@ -228,7 +229,7 @@ def _iterated(value: Expr, path: Path) -> tuple[Expr, Path]:
 
 def _last(expr: Expr) -> str:
     function = expr.function if isinstance(expr, Call) else expr
-    return function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""
+    return last_segment(function)
 
 
 def _number(value: Value) -> float | None:

@@ -20,7 +20,7 @@ from mldebt.facts.schema import (
     Stmt,
     Subscript,
 )
-from mldebt.facts.walk import calls_in, expressions, statements, walk
+from mldebt.facts.walk import calls_in, expressions, given_values, statements, walk
 from mldebt.project.callers import given
 from mldebt.rule import Analysis
 
@@ -121,7 +121,7 @@ class _Following:
 
     def _called(self, module: Module, scope: int, call: Call, held: set[str], depth: int) -> None:
         """Notes a fit to what the variables hold, and looks into functions of the project that are given it."""
-        values = [*call.args, *(one.value for one in call.keywords)]
+        values = given_values(call)
         if not any(_holds(value, held) for value in values):
             return
         self._fitted(module, scope, call)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN as NOT_KNOWN
 from mldebt.facts.arguments import argument
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Annotate, Assign, Attribute, Build, Call, Const, Expr, Ref, Stmt, Subscript
 from mldebt.facts.walk import statements, walk
 
@@ -91,7 +92,7 @@ def casts(module: Module, scope: int, site: CallSite) -> Iterator[Cast]:
     if last in ("astype", "cast"):
         dtype = argument(call, "dtype", 0)
         if isinstance(dtype, Build) and dtype.kind == "dict":
-            yield from _columns(module, site, dtype, target or _last(subject))
+            yield from _columns(module, site, dtype, target or last_segment(subject))
             return
         to = _narrow(module, scope, dtype) or (_spark(module, dtype) if last == "cast" else None)
     elif last in _METHODS:
@@ -133,7 +134,7 @@ def _of_subject(module: Module, site: CallSite, subject: Expr, to: str, target: 
 
 
 def _is_method(call: Call, name: str) -> bool:
-    return _last(call.function) == name
+    return last_segment(call.function) == name
 
 
 def _is_frame(module: Module, scope: int, subject: Expr) -> bool:
@@ -145,7 +146,7 @@ def _is_frame(module: Module, scope: int, subject: Expr) -> bool:
     function = subject.function
     if not isinstance(function, (Ref, Attribute)):
         return False
-    return _last(function).startswith("read_") or any(":" in name for name in module.names(scope, function))
+    return last_segment(function).startswith("read_") or any(":" in name for name in module.names(scope, function))
 
 
 def _stores_times(module: Module, array: str) -> bool:
@@ -168,7 +169,7 @@ def _is_element(target: Expr, array: str) -> bool:
 def _spark(module: Module, dtype: object) -> str | None:
     """Spark's ``float`` is a float32."""
     said = isinstance(dtype, Const) and dtype.value == "float"
-    made = isinstance(dtype, Call) and _last(dtype.function) == "FloatType"
+    made = isinstance(dtype, Call) and last_segment(dtype.function) == "FloatType"
     return "float" if (said or made) and any(one.module.startswith("pyspark") for one in module.facts.imports) else None
 
 
@@ -232,7 +233,7 @@ def _named(subject: Expr) -> str:
     """The column or variable a cast is of, through calls of its methods."""
     node = subject
     while isinstance(node, Call):
-        if _last(node.function) in _COLUMNS and node.args and isinstance(node.args[0], Const):
+        if last_segment(node.function) in _COLUMNS and node.args and isinstance(node.args[0], Const):
             return str(node.args[0].value)
         inner = _receiver(node.function) if isinstance(node.function, (Ref, Attribute)) else None
         if inner is None:
@@ -243,7 +244,7 @@ def _named(subject: Expr) -> str:
     if isinstance(node, Subscript):
         index = node.index
         return index.value if isinstance(index, Const) and isinstance(index.value, str) else ""
-    return _last(node).removesuffix(".values")
+    return last_segment(node).removesuffix(".values")
 
 
 def _holder(subject: Expr) -> str:
@@ -251,7 +252,3 @@ def _holder(subject: Expr) -> str:
     while isinstance(node, (Subscript, Attribute)):
         node = node.value
     return node.name if isinstance(node, Ref) else ""
-
-
-def _last(expr: Expr) -> str:
-    return expr.name.rpartition(".")[2] if isinstance(expr, (Ref, Attribute)) else ""

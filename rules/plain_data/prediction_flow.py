@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import (
     FUNCTION,
     Annotate,
@@ -133,7 +134,7 @@ class PredictionFlow(Analysis):
     def _names_predictor(self, module: Module, scope: int, call: Call) -> bool:
         """Whether a call may run a function that predicts: by its name, or as an object that can be called."""
         function = call.function
-        name = function.name.rpartition(".")[2] if isinstance(function, (Ref, Attribute)) else ""
+        name = last_segment(function)
         held = isinstance(function, Ref) and function.name in module.scope(scope).bindings
         return name in self._predictors or (held and "__call__" in self._predictors)
 
@@ -288,7 +289,7 @@ class _Body:
 
 def _is_record(call: Call) -> bool:
     """``Prediction(label=...)``: a class that holds what it is given."""
-    name = call.function.name.rpartition(".")[2] if isinstance(call.function, (Ref, Attribute)) else ""
+    name = last_segment(call.function)
     return name[:1].isupper() and not name.isupper() and bool(call.keywords)
 
 

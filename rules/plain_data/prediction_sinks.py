@@ -16,7 +16,7 @@ from mldebt.facts.schema import (
     Ref,
     Subscript,
 )
-from mldebt.facts.walk import children
+from mldebt.facts.walk import children, given_values
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -95,7 +95,7 @@ def keeps(call: Call) -> list[Expr]:
     function = call.function
     if not isinstance(function, (Ref, Attribute)) or function.name.rpartition(".")[2] not in _KEEPS:
         return []
-    found: list[Expr] = [*call.args, *[keyword.value for keyword in call.keywords]]
+    found: list[Expr] = given_values(call)
     head = function.name.rpartition(".")[0]
     if isinstance(function, Attribute):
         found.append(function.value)
@@ -112,7 +112,7 @@ def leaves(call: Call) -> list[Expr]:
     head, _, last = function.name.rpartition(".")
     if last in WRITES_ITSELF:
         return [function.value if isinstance(function, Attribute) else Ref(head, function.line, function.column)]
-    given = [*call.args, *[keyword.value for keyword in call.keywords]]
+    given = given_values(call)
     owners = WRITES.get(last)
     if owners is not None and (head or isinstance(function, Attribute)):
         return given if not owners or head.partition(".")[0] in owners.split() else []

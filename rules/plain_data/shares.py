@@ -26,7 +26,7 @@ from mldebt.facts.schema import (
     Starred,
     Subscript,
 )
-from mldebt.facts.walk import expressions, statements, walk
+from mldebt.facts.walk import expressions, given_values, statements, walk
 from mldebt.finding import Place
 from mldebt.rule import Analysis
 
@@ -232,7 +232,7 @@ class Shares(Analysis):
 
     def _handed(self, module: Module, scope: int, call: Call, chain: str) -> Iterator[Evidence]:
         function = call.function
-        given = [*call.args, *[keyword.value for keyword in call.keywords]]
+        given = given_values(call)
         if not isinstance(function, (Ref, Attribute)) or not any(_is_chain(arg, chain) for arg in given):
             return
         for name in module.names(scope, function):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mldebt.facts.schema import Call, Expr
-from mldebt.facts.walk import walk
+from mldebt.facts.walk import given_values, walk
 
 from .returned_tuples import Tuples, Unpacking, name_of
 
@@ -54,7 +54,7 @@ def _swapped(row: Sequence[Expr], unpacking: Unpacking) -> tuple[tuple[str, str]
 
 
 def _arguments(call: Call) -> list[Expr]:
-    values = [*call.args, *[keyword.value for keyword in call.keywords]]
+    values = given_values(call)
     return [part for value in values for part in walk(value)]
 
 

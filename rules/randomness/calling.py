@@ -9,6 +9,7 @@ from mldebt.facts import schema as ir
 from mldebt.facts.arguments import UNKNOWN, argument
 from mldebt.facts.graph import displayed
 from mldebt.facts.names import last_segment
+from mldebt.facts.walk import given_values
 from mldebt.project.attributes import self_name
 from mldebt.project.calls import Edge
 
@@ -236,7 +237,7 @@ class Calls:
             return False
         if edge.target.name in self.names(module, scope, call):
             return False
-        given = [*call.args, *[keyword.value for keyword in call.keywords]]
+        given = given_values(call)
         inner = (value.function if isinstance(value, ir.Call) else value for value in given)
         return any(
             isinstance(one, (ir.Ref, ir.Attribute)) and edge.target.name in module.names(scope, one) for one in inner

@@ -18,18 +18,16 @@ from mldebt.facts.schema import (
     Conditional,
     Expr,
     Ref,
-    Return,
     Stmt,
     Wait,
 )
-from mldebt.facts.walk import statements
+from mldebt.facts.walk import returned_values
 from mldebt.project.callers import given
 from mldebt.rule import Analysis
 
 if TYPE_CHECKING:
     from mldebt.facts.graph import Origin, Path
     from mldebt.module import Module
-    from mldebt.project.definitions import Definition
 
 VALUE, LOOP, PARAMETER, CONTEXT, UNTOLD = "value", "loop", "parameter", "context", "unknown"
 _DEEPEST = 8
@@ -101,7 +99,7 @@ class Origins(Analysis):
         named = source.module.names(source.scope, call.function) if isinstance(call.function, (Ref, Attribute)) else ()
         if not target.is_function or target.scope.generator or target.name not in named:
             return
-        for value in returned_values(target):
+        for value in returned_values(target.body):
             one, path = displayed(value, source.path)
             yield Source(target.module, target.index, one, VALUE, path)
 
@@ -189,8 +187,3 @@ class Origins(Analysis):
                 yield Source(module, scope, ref, PARAMETER)
             else:
                 yield from self._of(Source(site.module, site.scope, value), callers, depth - 1)
-
-
-def returned_values(definition: Definition) -> list[Expr]:
-    """What a function returns, in source order."""
-    return [stmt.value for stmt in statements(definition.body) if isinstance(stmt, Return) and stmt.value is not None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Attribute, Build, Call, Const, Expr, Ref
-from mldebt.facts.walk import walk
+from mldebt.facts.walk import given_values, walk
 from mldebt.rule import Analysis
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class ReportedMetrics(Analysis):
             return any(map(_EVALUATIONS.search, module.names(scope, call.function)))
         if last not in _SINKS:
             return False
-        given = [*call.args, *[keyword.value for keyword in call.keywords]]
+        given = given_values(call)
         return any(self._measures(module, scope, node) for value in given for node in walk(value))
 
     def _measures(self, module: Module, scope: int, node: Expr) -> bool:

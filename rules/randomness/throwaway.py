@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mldebt.facts.arguments import UNKNOWN
 from mldebt.facts.schema import Annotate, Assign, Attribute, Build, Call, Do, Expr, For, If, Jump, Ref, Stmt, Wait
-from mldebt.facts.walk import children, expressions, statements, walk
+from mldebt.facts.walk import children, expressions, given_values, statements, walk
 
 from .cosmetic import is_idle
 from .events import Draws
@@ -95,7 +95,7 @@ def _is_noise(module: Module, call: Call) -> bool:
     function = call.function
     if not isinstance(function, (Ref, Attribute)) or function.name.rpartition(".")[2] not in _NOISE:
         return False
-    given = [*call.args, *[keyword.value for keyword in call.keywords]]
+    given = given_values(call)
     parts = [part for value in given for part in (value.items if isinstance(value, Build) else [value])]
     return bool(parts) and all(module.constant(0, part) is not UNKNOWN for part in parts)
 
@@ -111,7 +111,7 @@ def _only_tried(body: Sequence[Stmt], origin: Stmt, names: frozenset[str]) -> bo
             for call in walk(expr):
                 if not isinstance(call, Call) or not isinstance(call.function, (Ref, Attribute)):
                     continue
-                given = [*call.args, *[keyword.value for keyword in call.keywords]]
+                given = given_values(call)
                 if any(isinstance(one, Ref) and one.name in held for one in given):
                     last = call.function.name.rpartition(".")[2]
                     if last in _FITS:
