@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt import cst
 from mldebt.facts.schema import Ref, Stmt
@@ -26,7 +25,6 @@ _SAYS = {
 }
 
 
-@dataclass(frozen=True)
 class BooleanOptionTrap(Rule["cst.Call"]):
     """An argparse option is converted by something that does not read text: `bool`, `list`, `dict`, `eval`.
 

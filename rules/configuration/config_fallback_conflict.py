@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import combinations
 
 from mldebt.finding import Confidence, Related, Severity
@@ -40,7 +39,6 @@ _COMPOSE = re.compile(r"(?:^|/)(?:docker-)?compose[^/]*\.ya?ml$")
 _GENERIC = frozenset({"type", "id", "name", "model", "version", "port", "host", "path", "debug", "log_level", "url"})
 
 
-@dataclass(frozen=True)
 class ConfigFallbackConflict(ProjectRule):
     """One option is read in several places, and each falls back to another value when it is not set.
 

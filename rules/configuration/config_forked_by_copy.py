@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Confidence, Place, Related, Severity, Span
@@ -47,7 +46,6 @@ _TRAIN = """
         """
 
 
-@dataclass(frozen=True)
 class ConfigForkedByCopy(ProjectRule):
     """Configuration files are copies of one another that differ in a few settings.
 

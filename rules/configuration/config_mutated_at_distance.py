@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Confidence, Related, Severity
 from mldebt.project.project import Project
@@ -16,7 +15,6 @@ _MOST_NAMED = 6
 _MOST_RELATED = 20
 
 
-@dataclass(frozen=True)
 class ConfigMutatedAtDistance(ProjectRule):
     """Options are assigned again in other files than the one that parses or loads them: in two files, or three options
     in one.

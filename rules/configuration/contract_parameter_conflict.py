@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mldebt.facts.arguments import UNKNOWN
@@ -125,7 +124,6 @@ def _table(train: str, predict: str) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True)
 class ContractParameterConflict(ProjectRule):
     """A parameter the model depends on has one value where the model is trained and another where it is used.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt import cst
@@ -19,7 +18,6 @@ from mldebt.sources.text import codepoint_column
 from .contract_literals import ContractLiterals, LiteralSite, Repeated, Values, told
 
 
-@dataclass(frozen=True)
 class DuplicatedContractLiteral(ProjectRule):
     """The same constants of the data are written out in three files or more: means, labels, columns, calibration.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.facts.schema import Import
@@ -14,7 +13,6 @@ from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
 from .executed_text import FILE, NAMES, OPTION, STAR, Executed, ExecutedText
 
 
-@dataclass(frozen=True)
 class ExecutableConfig(ProjectRule):
     """Configuration is executed: text of a file or an option runs as code, or its keys become variables.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Confidence, Place, Related, Severity
@@ -23,7 +22,6 @@ _CONTAINER = re.compile(
 _POSIX = frozenset({"data", "mount", "home"})
 
 
-@dataclass(frozen=True)
 class HardCodedPath(ProjectRule):
     """The code opens a path that exists on one machine, in one account or on one platform only.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Confidence, Fix, Place, Related, Severity, Span
@@ -17,7 +16,6 @@ from .magic_values import Magic, MagicValues
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
 class MagicHyperparameter(ProjectRule):
     """Hyperparameters are literals in the calls that train, tune or serve; one finding lists those of a file.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Confidence, Related, Severity
 from mldebt.project.project import Project
@@ -15,7 +14,6 @@ from .undeclared_options import Undeclared, UndeclaredOptions
 _MOST_RELATED = 8
 
 
-@dataclass(frozen=True)
 class OptionNeverDeclared(ProjectRule):
     """An option is read of a namespace or configuration that cannot have it: a typing error, or what is left of an
     option that was renamed or removed.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.facts.arguments import UNKNOWN
 from mldebt.finding import Applicability, Confidence, Fix, Related, Severity
@@ -19,7 +18,6 @@ from .unread_options import Unread, UnreadOptions
 _MOST_RELATED = 8
 
 
-@dataclass(frozen=True)
 class OptionNeverRead(ProjectRule):
     """An option is declared, parsed and documented, and nothing reads it: whatever it is set to changes nothing.
 

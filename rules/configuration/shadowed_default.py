@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from mldebt import cst
@@ -18,7 +17,6 @@ from .shadowed_defaults import Shadowed, ShadowedDefaults
 _MOST_RELATED = 6
 
 
-@dataclass(frozen=True)
 class ShadowedDefault(ProjectRule):
     """A parameter or field has a default that nobody ever gets: every call passes an option with another default.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity, Span
 from mldebt.project.project import Project
@@ -20,7 +19,6 @@ _MOST_LINES = 40  # of one command
 _MOST_TEXT = 1 << 20  # bytes of a document
 
 
-@dataclass(frozen=True)
 class StaleLaunchCommand(ProjectRule):
     """A command starts a script that is not there, or gives it options its parser refuses.
 

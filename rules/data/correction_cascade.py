@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Confidence, Related, Severity
 from mldebt.project.project import Project
@@ -12,7 +11,6 @@ from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
 from .cascades import Cascade, Cascades
 
 
-@dataclass(frozen=True)
 class CorrectionCascade(ProjectRule):
     """What one fitted model says is a feature of a model that is fitted elsewhere, and nothing ties the two together;
     or a projection that cannot be applied to new rows, such as t-SNE, feeds a model.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Confidence, Place, Related, Severity
@@ -13,7 +12,6 @@ from mldebt.rule import Bad, Good, Problem, ProjectRule
 from .feedback import Cycle, Feedback
 
 
-@dataclass(frozen=True)
 class FeedbackCycle(ProjectRule):
     """What a model predicts is stored, and the model's next training reads it as the truth.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Confidence, Related, Severity
 from mldebt.project.project import Project
@@ -12,7 +11,6 @@ from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
 from .leaks import Leak, Leaks
 
 
-@dataclass(frozen=True)
 class FitBeforeSplit(ProjectRule):
     """A scaler, imputer, encoder, projection, selector or vectoriser, or a mean or maximum, learns from rows that are
     held out as test rows later.

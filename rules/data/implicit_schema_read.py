@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from posixpath import dirname
 
 from mldebt.facts.arguments import UNKNOWN
@@ -38,7 +37,6 @@ _ABSENT = object()
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
 class ImplicitSchemaRead(ProjectRule):
     """A table is read without saying which columns of which types it has; or two files of the project read one table
     with options that give other values.

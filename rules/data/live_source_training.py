@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Confidence, Related, Severity
@@ -13,7 +12,6 @@ from mldebt.rule import Bad, Good, Problem, ProjectRule
 from .live_training import LiveFit, LiveTraining
 
 
-@dataclass(frozen=True)
 class LiveSourceTraining(ProjectRule):
     """A model is trained on what a running database, a service or a stream gives at the moment, and no copy is kept.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Confidence, Related, Severity
 from mldebt.project.project import Project
@@ -12,7 +11,6 @@ from mldebt.rule import Bad, Good, Problem, ProjectRule
 from .ingests import Ingest, Ingests
 
 
-@dataclass(frozen=True)
 class NoIngestValidation(ProjectRule):
     """A program reads a table that comes from outside the repository and fits or predicts on it, and nothing on the
     way looks at columns, ranges or missing values.

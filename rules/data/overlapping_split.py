@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Confidence, Related, Severity
 from mldebt.project.project import Project
@@ -12,7 +11,6 @@ from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
 from .overlaps import Overlap, Overlaps
 
 
-@dataclass(frozen=True)
 class OverlappingSplit(ProjectRule):
     """Rows are copied (oversampling, augmentation, overlapping windows, two samples of one frame) before they are
     split, so that the same row, or a near copy of it, stands in the training and in the test part.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity, Span
 from mldebt.project.project import Project
@@ -13,7 +12,6 @@ from .counting import Counting
 from .marked_fits import marked_fits
 
 
-@dataclass(frozen=True)
 class SilentJoin(ProjectRule):
     """Two tables are joined with neither the key nor the kind of join nor their relation stated, and a model is fitted
     on the result without a look at the number of rows.

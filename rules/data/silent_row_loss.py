@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.facts.schema import Assign, Call, Ref
 from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity, Span
@@ -14,7 +13,6 @@ from .counting import Counting
 from .marked_fits import marked_fits
 
 
-@dataclass(frozen=True)
 class SilentRowLoss(ProjectRule):
     """Rows are dropped because values are missing, invalid or far out, nobody counts how many, and a model is fitted on
     the rest.

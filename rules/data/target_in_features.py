@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.facts.schema import Assign, Ref
 from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity, Span
@@ -14,7 +13,6 @@ from .row_flow import RowFlow
 from .rows import Columns, Data, Event, Site
 
 
-@dataclass(frozen=True)
 class TargetInFeatures(ProjectRule):
     """The column a model learns to predict, or one computed from it, is among its features.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Confidence, Related, Severity
 from mldebt.project.project import Project
@@ -12,7 +11,6 @@ from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
 from .test_reuse import Choice, TestReuse
 
 
-@dataclass(frozen=True)
 class TestSetReuse(ProjectRule):
     """A model, a setting or an epoch is chosen by its score on the test part.
 

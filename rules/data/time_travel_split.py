@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Confidence, Related, Severity
 from mldebt.project.project import Project
@@ -13,7 +12,6 @@ from .row_flow import RowFlow
 from .rows import Cutter, Data, Event, Mark, Site
 
 
-@dataclass(frozen=True)
 class TimeTravelSplit(ProjectRule):
     """Rows that are ordered in time are split at random, or are filled from later rows before they are split in time.
 

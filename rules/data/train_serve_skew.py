@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Confidence, Related, Severity
 from mldebt.project.project import Project
@@ -12,7 +11,6 @@ from mldebt.rule import Bad, Good, Problem, ProjectRule
 from .skews import Skew, Skews
 
 
-@dataclass(frozen=True)
 class TrainServeSkew(ProjectRule):
     """The program that answers requests prepares its input itself, and not as the training program did: other
     constants, other steps, another order of columns, or without the scaler or encoder the model was fitted behind.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Confidence, Related, Severity
@@ -14,7 +13,6 @@ from .consumers import Consumers, Handover
 from .owners import Owners
 
 
-@dataclass(frozen=True)
 class UndeclaredConsumer(ProjectRule):
     """Code of one owner reads what code of another owner writes, and nothing says what it holds or who relies on it.
 

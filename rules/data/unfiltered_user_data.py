@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Confidence, Related, Severity
@@ -13,7 +12,6 @@ from mldebt.rule import Bad, Good, Problem, ProjectRule
 from .user_data import UserData
 
 
-@dataclass(frozen=True)
 class UnfilteredUserData(ProjectRule):
     """A model is trained on what users upload or write, and nothing on the way chooses, checks or deduplicates it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity, Span
 from mldebt.project.project import Project
@@ -21,7 +21,6 @@ _WHY = {
 }
 
 
-@dataclass(frozen=True)
 class UnpinnedExternalData(ProjectRule):
     """Data, weights or a language model are fetched from elsewhere by a name that stands for something else tomorrow.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Confidence, Place, Related, Severity, Span
@@ -23,7 +22,6 @@ _WHERE = {
 }
 
 
-@dataclass(frozen=True)
 class UnusedData(ProjectRule):
     """Columns that are read and never used, features that are computed and never selected, data files nobody reads.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import ClassVar
 
@@ -31,7 +30,6 @@ _CUSTOMARY = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
 class CommentedOutExperiment(ProjectRule):
     """Three or more lines of an earlier experiment that were switched off by commenting them out, or by quoting them.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.facts.schema import If, Stmt, While
@@ -15,7 +14,6 @@ from .branch_removal import chosen, loses_binding, resolved
 from .constant_tests import Branch, ConstantTests
 
 
-@dataclass(frozen=True)
 class ConstantGuardedBranch(ProjectRule):
     """A branch that can never run, or always runs: its test is a literal, or a constant nothing ever changes.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.facts.schema import TYPE_CHECKING, Import
@@ -33,7 +32,6 @@ _TRIAL = """
     """
 
 
-@dataclass(frozen=True)
 class ExperimentImportedByProduction(ProjectRule):
     """A package or a service imports code out of a folder of experiments.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Confidence, Place, Related, Severity, Span
@@ -57,7 +56,6 @@ _IMPORT = "import torch\n\n\n"
 _MORE = "\n            scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 3)\n            scheduler.step()\n"
 
 
-@dataclass(frozen=True)
 class LiteralOnlyFork(ProjectRule):
     """Functions or files that are copies of each other and differ in a few literals only: a configuration, as copies.
 

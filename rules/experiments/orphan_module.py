@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Confidence, Place, Related, Severity, Span
@@ -60,7 +59,6 @@ _NET = """
 _BASE = {"main.py": _MAIN, "pkg/__init__.py": "", "pkg/net.py": _NET}
 
 
-@dataclass(frozen=True)
 class OrphanModule(ProjectRule):
     """A module nothing imports, launches, scans, tests, configures or mentions.
 

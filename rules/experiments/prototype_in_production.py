@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.facts.schema import Const, Try
@@ -65,7 +64,6 @@ _CLEAN = """
     """
 
 
-@dataclass(frozen=True)
 class PrototypeInProduction(ProjectRule):
     """A notebook saved as a script, or a notebook itself, runs in production.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Confidence, Place, Related, Severity, Span
@@ -42,7 +41,6 @@ _PACKAGE = {"shop/__init__.py": "", "shop/model.py": _MODEL, "train.py": _TRAIN}
 _PAST = {"shop/old_v1/__init__.py": "", "shop/old_v1/net.py": _OLD, "shop/old_v1/layers.py": _LAYERS}
 
 
-@dataclass(frozen=True)
 class StaleExperimentDirectory(ProjectRule):
     """A folder of old experiments in the middle of the product, of which nothing outside uses anything.
 

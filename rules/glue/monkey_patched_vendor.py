@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Confidence, Related, Severity
@@ -16,7 +15,6 @@ from .patches import Patch, Patches
 _SHOWN = 4
 
 
-@dataclass(frozen=True)
 class MonkeyPatchedVendor(ProjectRule):
     """A library's module or class is changed at run time: one of its functions, methods or names is replaced.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.facts.schema import CLASS, Ref
@@ -49,7 +48,6 @@ _CHAIN = """
     """
 
 
-@dataclass(frozen=True)
 class PassThroughWrapper(ProjectRule):
     """A function, method or class only hands its arguments on to one other, and adds nothing of its own.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt import cst
@@ -24,7 +23,6 @@ _HOST = re.compile(r"\s*\.\s*(?:cpu\s*\(\s*\)|to\s*\(\s*[\"']cpu[\"']\s*\))$")
 _MOVES = re.compile(r"\s*\.\s*(?:to|cuda)\s*\(")
 
 
-@dataclass(frozen=True)
 class RoundTripConversion(Rule["cst.Call"]):
     """A value is converted to another library's type and straight back, with nothing done in between.
 

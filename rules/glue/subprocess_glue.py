@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Confidence, Related, Severity
@@ -14,7 +13,6 @@ from mldebt.rule import Bad, Good, Problem, ProjectRule
 from .processes import Processes, Started
 
 
-@dataclass(frozen=True)
 class SubprocessGlue(ProjectRule):
     """Python code starts the repository's own Python program as a process, or moves data with shell tools.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Confidence, Related, Severity
@@ -34,7 +33,6 @@ _STEPS = {  # three steps that hand files on, in several examples
 }
 
 
-@dataclass(frozen=True)
 class UnorderedScriptChain(ProjectRule):
     """Numbered scripts or notebooks hand files to each other, and nothing but their names says in which order to run.
 

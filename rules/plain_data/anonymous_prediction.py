@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.facts.schema import CLASS
@@ -25,7 +24,6 @@ _MEASURES = frozenset(
 )
 
 
-@dataclass(frozen=True)
 class AnonymousPrediction(ProjectRule):
     """Predictions leave the process, to a file, a table, a queue or a caller, and nothing written with them says which
     model made them, or when.

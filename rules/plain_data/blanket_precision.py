@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.facts.schema import Return
 from mldebt.finding import Confidence, Related, Severity
@@ -31,7 +30,6 @@ _FUNCTIONS = frozenset(
 _LOSES_HALF = "whole numbers above 2,048 collide"
 
 
-@dataclass(frozen=True)
 class BlanketPrecision(ProjectRule):
     """Identifiers, timestamps, money or long counts are cast to float32 (or float16) and then used as exact numbers:
     joined on, grouped by, compared, subtracted, added up.

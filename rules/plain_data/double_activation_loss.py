@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt import cst
 from mldebt.facts.schema import Attribute, Call, Ref, Starred
@@ -19,7 +18,6 @@ _WORDS = {"prob": "probabilities", "logprob": "log-probabilities", "logit": "raw
 _LINE = "log of softmax"
 
 
-@dataclass(frozen=True)
 class DoubleActivationLoss(ProjectRule):
     """A loss gets the wrong kind of number: one that applies softmax or sigmoid itself is given values that already
     went through it, or one that needs probabilities or log-probabilities is given raw logits.

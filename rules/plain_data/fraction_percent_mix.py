@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Confidence, Severity
 from mldebt.project.project import Project
@@ -15,7 +14,6 @@ from .unit_flows import UnitFlows
 from .values import API
 
 
-@dataclass(frozen=True)
 class FractionPercentMix(ProjectRule):
     """A fraction stands where a percentage is meant, or the reverse: a parameter gets 0.83 at one call and 91 at
     another, `accuracy_score` is compared with 90, a `_pct` option reaches `np.quantile` without a division by 100.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Confidence, Severity
 from mldebt.project.project import Project
@@ -13,7 +12,6 @@ from .conflicts import related, told
 from .log_mix import LogMix
 
 
-@dataclass(frozen=True)
 class LogLinearMix(ProjectRule):
     """A value in log space is used as a linear one, or the reverse: a log-probability is compared with 0.5, added to a
     probability, sampled from or returned as a probability; a probability is exponentiated or taken for logits.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Confidence, Place, Related, Severity
 from mldebt.project.project import Project
@@ -12,7 +11,6 @@ from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
 from .ranges import Excess, Ranges
 
 
-@dataclass(frozen=True)
 class QuantityOutOfRange(ProjectRule):
     """A number reaches a place whose quantity excludes it: a percentage where a fraction is meant, a threshold no
     probability can pass, a learning rate of 10 for Adam, a division by a temperature of 0.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.facts.schema import Call, Return
@@ -21,7 +20,6 @@ from .sentinels import COMPARED, FILLED, Sentinel, SentinelTexts, sentinels
 _ANSWERS = re.compile(r"(?i)(?:^|_)(?:sub|subm|submit|submission|output|results?|preds?|predictions?|scores?)(?:_|$)")
 
 
-@dataclass(frozen=True)
 class SentinelNumber(ProjectRule):
     """A number stands for "missing": `fillna(-1)` on a feature before a fit, a comparison with -999, a new column that
     is 0 until some of its rows get a value.

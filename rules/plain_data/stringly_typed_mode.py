@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity, Span
@@ -18,7 +17,6 @@ from .modes import Dead, Mode, Modes
 _SHOWN = 12  # comparisons named in a finding, at least one of each file
 
 
-@dataclass(frozen=True)
 class StringlyTypedMode(ProjectRule):
     """A mode travels through the program as plain text: one variable or option is compared with string literals in
     three files or more, or with a word that nobody ever gives it.

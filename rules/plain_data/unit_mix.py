@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mldebt.finding import Confidence, Severity
 from mldebt.project.project import Project
@@ -15,7 +14,6 @@ from .unit_flows import UnitFlows
 _DIMENSIONS = ("time", "angle", "size", "frequency", "brightness", "schedule")
 
 
-@dataclass(frozen=True)
 class UnitMix(ProjectRule):
     """A number in one unit stands where another is meant: milliseconds go to `time.sleep`, degrees to `np.sin`, bytes
     are compared with megabytes, pixels of 0 to 255 are normalised as if they were of 0 to 1.

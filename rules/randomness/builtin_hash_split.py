@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mldebt.facts.schema import (
@@ -56,7 +55,6 @@ _SETTINGS = re.compile(
 )
 
 
-@dataclass(frozen=True)
 class BuiltinHashSplit(ProjectRule):
     """`hash()` of a text decides a split, a bucket, a seed or a file name, and is another number in every process.
 

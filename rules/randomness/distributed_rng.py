@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mldebt.finding import Confidence, Related, Severity
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from mldebt.project.project import Project
 
 
-@dataclass(frozen=True)
 class DistributedRng(ProjectRule):
     """A distributed program shuffles in the same order in every epoch, or augments the same way on every rank.
 

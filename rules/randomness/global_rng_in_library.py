@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mldebt.finding import Confidence, Related, Severity
@@ -38,7 +37,6 @@ _STARTS = re.compile(
 )
 
 
-@dataclass(frozen=True)
 class GlobalRngInLibrary(ProjectRule):
     """A function that other files call draws from the global generator of `random`, NumPy or PyTorch, or seeds it.
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mldebt.finding import Confidence, Place, Related, Severity
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 _MOST = 4
 
 
-@dataclass(frozen=True)
 class HalfDeterminism(ProjectRule):
     """A program says that it is deterministic, and takes it back.
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mldebt.facts.schema import Ref
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from mldebt.project.project import Project
 
 
-@dataclass(frozen=True)
 class JaxKeyReuse(ProjectRule):
     """A JAX key is consumed a second time, so two draws that should be independent are the same numbers.
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mldebt.finding import Confidence, Fix, Severity
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 _NUMPY_SEEDED_KERAS = ("1.0.8", "1.2.2", "2.0.9", "2.1.6", "2.2.5", "2.3.1")
 
 
-@dataclass(frozen=True)
 class PartialSeeding(ProjectRule):
     """A program seeds one library and draws from another one that nothing seeds.
 

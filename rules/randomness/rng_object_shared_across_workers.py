@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mldebt.finding import Confidence, Fix, Related, Severity
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from mldebt.project.project import Project
 
 
-@dataclass(frozen=True)
 class RngObjectSharedAcrossWorkers(ProjectRule):
     """A data set, transform or collator draws from a generator made before the `DataLoader` started its workers.
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mldebt.facts.schema import Attribute, Call, Ref
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from mldebt.project.project import Project
 
 
-@dataclass(frozen=True)
 class SeedAfterDraw(ProjectRule):
     """A library is seeded, but only after something on the same way has already drawn from it.
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from mldebt.facts.arguments import UNKNOWN
@@ -33,7 +32,6 @@ class _Seed(NamedTuple):
     scope: tuple[str, int]
 
 
-@dataclass(frozen=True)
 class SeedLiteralScatter(ProjectRule):
     """The seed of one purpose is written out as a number in three calls or more, over several files.
 

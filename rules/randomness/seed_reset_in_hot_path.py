@@ -52,7 +52,6 @@ _DEEPEST = 4
 _MOST_SITES = 15
 
 
-@dataclass(frozen=True)
 class SeedResetInHotPath(ProjectRule):
     """A global generator is seeded with the same number again for every item, step or epoch.
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mldebt.finding import Confidence, Place, Related, Severity
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 _MOST = 8
 
 
-@dataclass(frozen=True)
 class SingleSeedConclusion(ProjectRule):
     """A program trains with one seed and reports a measure, and nothing in the repository repeats it with others.
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ _MAKES = frozenset({"train", "tune"})
 _MEASURES = frozenset({"eval", "predict", "serve"})
 
 
-@dataclass(frozen=True)
 class SplitSeedMismatch(ProjectRule):
     """Two programs cut the same data into train and test anew, and not in the same way, so one tests on training rows.
 

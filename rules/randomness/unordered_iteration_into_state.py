@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mldebt.facts.schema import Call, Comprehension, For, Ref
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 _KEPT = re.compile(r"(^|/)(archived?|archives|attic|deprecated|legacy)/", re.IGNORECASE)  # code that nobody runs again
 
 
-@dataclass(frozen=True)
 class UnorderedIterationIntoState(ProjectRule):
     """The order of a set or of a directory listing, which nothing defines, becomes meaning.
 

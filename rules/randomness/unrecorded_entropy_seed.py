@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mldebt.facts.names import last_segment
@@ -32,7 +31,6 @@ _WORK = re.compile(
 _ARITHMETIC = frozenset("int abs round hash min max from_bytes timestamp float uint32 int32".split())
 
 
-@dataclass(frozen=True)
 class UnrecordedEntropySeed(ProjectRule):
     """A program is seeded with the clock, the operating system's entropy or a drawn number that it writes down nowhere.
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mldebt.finding import Confidence, Fix, Severity
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from .states import Path
 
 
-@dataclass(frozen=True)
 class UnseededEntryPath(ProjectRule):
     """An entry that trains, tunes, splits or evaluates reaches a random draw of a library nothing on its way seeds.
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,6 @@ _ADVICE = {
 _RESULTS = 'scikit-learn: for reproducible results "remove all uses of random_state=None"'
 
 
-@dataclass(frozen=True)
 class UnseededSklearnObject(Rule["cst.Call"]):
     """A split, an estimator or a sampler of scikit-learn or imbalanced-learn draws at random with no `random_state`.
 
