@@ -121,7 +121,7 @@ class Replay:
         self._written: dict[str, bytes] = {}
         self._root.mkdir()
         line = CommandLine(severity=Severity.INFO, preview=True, select=tuple(words) or None)
-        self._config = configure(Settings(self._root, isolated=True), registry.rules, line, registry.tables)
+        self._config = configure(Settings(self._root, isolated=True), registry.announced, line, registry.tables)
 
     def findings(self, commit: str) -> list[Found]:
         listing, files = (tree := of_commit(self._clone, commit, ((), ()), ())).listing, tree.files

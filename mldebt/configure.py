@@ -133,7 +133,7 @@ def _knowledge(
 ) -> dict[str, tuple[Mapping[str, Any], ...]]:
     """The users' rows by table, each checked."""
     rows = {} if main is None else main.document.knowledge
-    if main is not None and tables is not None:
+    if main is not None and rows and tables is not None:
         known = {table.key: table for table in tables}
         for key in rows:
             if key not in known:

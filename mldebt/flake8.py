@@ -129,7 +129,7 @@ class Session:
                 confidence=_level(Confidence, options.mldebt_confidence),
                 preview=options.mldebt_preview or None,
             )
-            config = configure(settings, registry.rules, line, registry.tables)
+            config = configure(settings, registry.announced, line, registry.tables)
             self._repositories[root] = Alone(root, config, registry)
         return self._repositories[root]
 

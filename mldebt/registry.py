@@ -7,47 +7,65 @@ import inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, get_origin
 
+from mldebt.announced import Deferred, PackageFiles
 from mldebt.errors import PluginError
 from mldebt.rule import Analysis, AnyRule, Practice, Table
+from mldebt.settings.selectors import RuleClass
 from mldebt.view import View
 
 GROUP = "mldebt.rules"
 _CODE = re.compile(r"[A-Z]{1,3}[0-9]{3,}")  # flake8 takes no more letters
 LOCAL = "mldebt_local"  # the package that local rule files are imported into
 T = TypeVar("T")
+R = TypeVar("R", bound=RuleClass)
 
 
 @dataclass(frozen=True)
 class Registry:
-    """Everything that plugs in, in the order of codes, names and ids; ``tables`` are those users may add rows to."""
+    """Everything that plugs in, in the order of codes, names and ids; ``tables`` are those users may add rows to.
 
-    rules: tuple[type[AnyRule], ...] = ()
-    analyses: tuple[type[Analysis], ...] = ()
-    practices: tuple[type[Practice], ...] = ()
-    tables: tuple[Table[Any], ...] = ()
-    views: tuple[type[View], ...] = ()
+    ``announced`` are the rules as a selection needs them: those of our own package are imported when they are loaded.
+    """
+
+    rules: Sequence[type[AnyRule]] = ()
+    analyses: Sequence[type[Analysis]] = ()
+    practices: Sequence[type[Practice]] = ()
+    tables: Sequence[Table[Any]] = ()
+    views: Sequence[type[View]] = ()
+    announced: Sequence[RuleClass] = ()
+
+    def __post_init__(self) -> None:
+        if not self.announced:
+            object.__setattr__(self, "announced", self.rules)
+
+    def only(self, *rules: type[AnyRule]) -> Registry:
+        """The same with these rules alone."""
+        return replace(self, rules=rules, announced=rules)
 
     def view(self, command: str) -> type[View] | None:
         return next((view for view in self.views if view.command == command), None)
 
     def rule(self, code_or_name: str) -> type[AnyRule] | None:
         wanted = code_or_name.lower()
-        return next((rule for rule in self.rules if wanted in (rule.code.lower(), rule.name())), None)
+        found = next((rule for rule in self.announced if wanted in (rule.code.lower(), rule.name())), None)
+        return None if found is None else found.load()
 
 
 @cache
 def installed() -> Registry:
     """What installed packages bring. Raises PluginError naming the package that cannot be imported."""
-    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
-    return _collected(module for point in points for module in _from_package(point))
+    registry = Registry()
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        registry = _together(registry, _from_package(point))
+    return registry
 
 
 def with_files(paths: Iterable[Path]) -> Registry:
@@ -57,21 +75,45 @@ def with_files(paths: Iterable[Path]) -> Registry:
     importlib.invalidate_caches()
     _folder(LOCAL)
     modules = [module for number, path in enumerate(paths) for module in _from_files(path, f"{LOCAL}.at{number}")]
-    local, base = _collected(modules), installed()
+    return _together(installed(), _collected(modules))
+
+
+def _together(first: Registry, second: Registry) -> Registry:
     return Registry(
-        _unique((*base.rules, *local.rules)),
-        (*base.analyses, *local.analyses),
-        tuple(sorted((*base.practices, *local.practices), key=lambda practice: practice.id)),
-        (*base.tables, *local.tables),
-        (*base.views, *local.views),
+        Deferred(lambda: _unique((*first.rules, *second.rules))),
+        Deferred(lambda: (*first.analyses, *second.analyses)),
+        Deferred(lambda: sorted((*first.practices, *second.practices), key=lambda practice: practice.id)),
+        Deferred(lambda: (*first.tables, *second.tables)),
+        Deferred(lambda: (*first.views, *second.views)),
+        _unique((*first.announced, *second.announced)),
     )
 
 
-def _from_package(point: EntryPoint) -> list[ModuleType]:
+def _from_package(point: EntryPoint) -> Registry:
     try:
-        return list(_modules(point.load()))
+        package = point.load()
+        return _announcing(package) if getattr(package, "ANNOUNCES", False) else _collected(_modules(package))
     except (Exception, SystemExit) as error:
         raise PluginError(f"rule package {point.value!r} cannot be loaded: {error}") from error
+
+
+def _announcing(package: ModuleType) -> Registry:
+    """A package that says ``ANNOUNCES = True``: its files are read, and imported when their rules are asked for.
+
+    Importing the 350 files of our own takes a quarter of a second, and a scan for a few rules needs a few of them.
+    Each file of such a package writes ``code = "ABC123"`` and ``preview = True`` as they stand here, one rule a file;
+    practices inherit from ``Practice`` itself.
+    """
+    files = PackageFiles.of(package.__name__, Path(package.__path__[0]))
+    whole = cache(lambda: _collected(_modules(package)))
+    return Registry(
+        Deferred(lambda: whole().rules),
+        Deferred(lambda: whole().analyses),
+        Deferred(lambda: _collected(map(importlib.import_module, files.practices)).practices),
+        Deferred(lambda: whole().tables),
+        Deferred(lambda: whole().views),
+        files.rules,
+    )
 
 
 def _modules(package: ModuleType) -> Iterator[ModuleType]:
@@ -116,8 +158,11 @@ def _from_file(path: Path, name: str) -> ModuleType:
 
 def _collected(modules: Iterable[ModuleType]) -> Registry:
     classes = [cls for module in modules for cls in _defined(module)]
+    rules = _concrete(classes, AnyRule)
+    for rule in rules:
+        _check(rule)
     return Registry(
-        _unique(_concrete(classes, AnyRule)),
+        _unique(rules),
         tuple(sorted(_concrete(classes, Analysis), key=lambda cls: f"{cls.__module__}.{cls.__name__}")),
         tuple(sorted(_concrete(classes, Practice), key=lambda cls: cls.id)),  # type: ignore[type-abstract]
         tuple(value for cls in classes for value in vars(cls).values() if isinstance(value, Table)),
@@ -138,11 +183,10 @@ def _concrete(classes: Iterable[type], base: type[T]) -> list[type[T]]:
     return [cls for cls in classes if base in cls.__mro__ and not inspect.isabstract(cls)]
 
 
-def _unique(rules: Iterable[type[AnyRule]]) -> tuple[type[AnyRule], ...]:
+def _unique(rules: Iterable[R]) -> tuple[R, ...]:
     """The rules by code; every code stands for one rule."""
-    by_code: dict[str, type[AnyRule]] = {}
+    by_code: dict[str, R] = {}
     for rule in rules:
-        _check(rule)
         held = by_code.setdefault(rule.code, rule)
         if held is not rule:
             raise PluginError(f"{rule.code} is claimed by both {_origin(held)} and {_origin(rule)}")
@@ -155,9 +199,13 @@ def _check(rule: type[AnyRule]) -> None:
             raise PluginError(f"{_origin(rule)}: {rule.__name__} does not say its {attribute}")
     if _CODE.fullmatch(str(rule.code)) is None:
         raise PluginError(f"{_origin(rule)}: code {rule.code!r} is not up to three capitals and three digits")
+    options = {name for name, kind in inspect.get_annotations(rule).items() if "ClassVar" not in str(kind)}
+    if options and "__dataclass_params__" not in vars(rule):
+        raise PluginError(f"{_origin(rule)}: {rule.__name__} has options, so it must be a frozen dataclass")
 
 
-def _origin(rule: type[AnyRule]) -> str:
+def _origin(rule: RuleClass) -> str:
     """Where a rule comes from, as its author knows it."""
-    file = getattr(sys.modules.get(rule.__module__), "__file__", None)
-    return str(file) if file and rule.__module__.startswith(f"{LOCAL}.") else rule.__module__
+    module = rule.module()
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return str(file) if file and module.startswith(f"{LOCAL}.") else module

@@ -17,6 +17,7 @@ import msgspec
 import tomli
 
 from mldebt import cst
+from mldebt.announced import Identity
 from mldebt.facts.extract import decode_body
 from mldebt.finding import Confidence, Fix, Place, Related, Severity
 
@@ -151,8 +152,10 @@ def page_of(cls: type) -> str:
 
 
 @dataclass(frozen=True)
-class AnyRule(ABC):
+class AnyRule(Identity, ABC):
     """What every rule says of itself. A rule is frozen: its fields are its options, and it remembers nothing.
+
+    A rule with options is a frozen dataclass; one without needs no decorator.
 
     The docstring is the rule's page: what it is in one paragraph, then the headings ``## Why it is debt``,
     ``## How to pay it back``, ``## When to leave it``, ``## References``.
@@ -168,16 +171,6 @@ class AnyRule(ABC):
     sensitive_to: ClassVar[frozenset[str]] = frozenset()  # rewrites (mldebt.variants) that do change its verdict
     collects: ClassVar[tuple[type[Analysis], ...]] = ()  # analyses worth collecting beside the facts for it
     in_tests: ClassVar[bool] = False  # tests are read as callers and evidence; few rules report in them
-
-    @classmethod
-    def name(cls) -> str:
-        """The rule's name is its file's: ``unseeded_sklearn_object.py`` is ``unseeded-sklearn-object``."""
-        return cls.__module__.rpartition(".")[2].replace("_", "-")
-
-    @classmethod
-    def family(cls) -> str:
-        """The rule's family is its folder's name: ``randomness``."""
-        return cls.__module__.rpartition(".")[0].rpartition(".")[2].replace("_", "-")
 
     @classmethod
     def page(cls) -> str:

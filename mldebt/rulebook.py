@@ -15,12 +15,12 @@ class Rulebook:
 
     def __init__(self, registry: Registry, config: Config) -> None:
         self._config = config
-        self._classes = tuple(rule for rule in registry.rules if config.selects(rule))
+        self._classes = tuple(rule.load() for rule in registry.announced if config.selects(rule))
         self._instances: dict[tuple[str, str], AnyRule] = {}
         self.codes = frozenset(rule.code for rule in self._classes)
         self.collects = tuple(dict.fromkeys(analysis for rule in self._classes for analysis in rule.collects))
         self.known: Mapping[str, str] = {
-            spelling: rule.code for rule in registry.rules for spelling in (rule.code, rule.name())
+            spelling: rule.code for rule in registry.announced for spelling in (rule.code, rule.name())
         }
 
     def __iter__(self) -> Iterator[AnyRule]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def run(
     rule: type[AnyRule], folder: Path, registry: Registry, options: Mapping[str, Any] | None = None, **request: Any
 ) -> Outcome:
     """A scan of a folder with one rule, everything it finds shown."""
-    alone = replace(registry, rules=(_with_options(rule, options),))
+    alone = registry.only(_with_options(rule, options))
     config = Config(
         folder,
         active=frozenset({rule.code, "MLD001", "MLD005"}),

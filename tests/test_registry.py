@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,35 @@ def test_a_code_belongs_to_one_rule(tmp_path: Path, dice: str) -> None:
     (tmp_path / "bare_dice.py").write_text(dice.replace("MLD091", taken.code))
     with pytest.raises(PluginError, match=f"{taken.code} is claimed by both {taken.__module__} and .*bare_dice"):
         with_files([tmp_path])
+
+
+def test_our_rule_files_announce_what_they_hold() -> None:
+    registry = installed()
+    said = [(each.code, each.preview, each.module(), each.name(), each.family()) for each in registry.announced]
+    assert said == [(each.code, each.preview, each.module(), each.name(), each.family()) for each in registry.rules]
+    assert [each.load() for each in registry.announced] == list(registry.rules)
+    assert {practice.id for practice in registry.practices} == {"P17", "P23"}
+
+
+def test_a_scan_for_one_rule_imports_few_of_the_others(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import random\n\nprint(random.random())\n")
+    script = (
+        "import sys\n"
+        "from mldebt.cli.main import main\n"
+        f"main(['scan', {str(tmp_path)!r}, '--select', 'MLD404', '--no-cache', '-q'], standalone_mode=False)\n"
+        "print(sum(name.startswith('mldebt_rules.') for name in sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert 0 < int(done.stdout.split()[-1]) < len(installed().rules)
+
+
+def test_options_need_a_dataclass(tmp_path: Path, dice: str) -> None:
+    (tmp_path / "bare_dice.py").write_text(dice.replace("@dataclass(frozen=True)\n", ""))
+    with pytest.raises(PluginError, match="BareDice has options, so it must be a frozen dataclass"):
+        with_files([tmp_path])
+
+
+def test_a_rule_remembers_nothing() -> None:
+    for rule in installed().rules:
+        with pytest.raises(AttributeError):
+            rule().last = "what was found"

@@ -13,7 +13,9 @@ def rules(context: click.Context, parameter: click.Parameter, incomplete: str) -
     from mldebt.settings.selectors import META
 
     head, comma, word = incomplete.rpartition(",")
-    named = {code: name for code, (name, _) in META.items()} | {rule.code: rule.name() for rule in installed().rules}
+    named = {code: name for code, (name, _) in META.items()} | {
+        rule.code: rule.name() for rule in installed().announced
+    }
     spellings = {**named, **{name: code for code, name in named.items()}}
     return [
         CompletionItem(f"{head}{comma}{spelling}", help=other)

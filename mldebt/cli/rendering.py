@@ -79,8 +79,7 @@ def _sheets(session: Session) -> dict[str, Sheet]:
             rule.minutes,
             rule.preview,
         )
-        for rule in session.registry.rules
-        if session.config.selects(rule.code)
+        for rule in (each.load() for each in session.registry.announced if session.config.selects(each.code))
     }
     for code, (name, words) in META.items():
         severity = Severity.INFO if code == "MLD003" else Severity.CRITICAL if code == "MLD005" else Severity.MINOR

@@ -34,7 +34,7 @@ _WIDTH = 100  # a page wider than this reads badly
 def command(rule: str, **given: Any) -> int:
     """Explain one rule: what it finds, why it is debt, how to pay it back, when to leave it, with examples."""
     registry = registered(given)
-    code = Vocabulary.of(registry.rules).one(rule)
+    code = Vocabulary.of(registry.announced).one(rule)
     found = registry.rule(code)
     if given["output_format"] == "json":
         values = as_json(found, whole=True) if found else {"code": code, "name": META[code][0], "page": META[code][1]}

@@ -96,7 +96,7 @@ def opened(paths: Sequence[Path], given: Mapping[str, Any]) -> Session:
     root = find_root(paths, given.get("root"), cwd)
     settings = settings_of(root, given)
     registry = registry_of(settings)
-    config = _for_a_hook(configure(settings, registry.rules, _line(given), registry.tables))
+    config = _for_a_hook(configure(settings, registry.announced, _line(given), registry.tables))
     cache_dir = config.cache_dir or platformdirs.user_cache_path("mldebt", appauthor=False)
     return Session(
         root,

@@ -86,7 +86,7 @@ def _chosen(words: Sequence[str], given: dict[str, Any]) -> tuple[Registry, tupl
         plugins |= {Path(word).resolve(): Path(word) for word in files}
         registry = with_files(plugins.values())
     if not words:
-        return registry, registry.rules
+        return registry, tuple(registry.rules)
     chosen: set[type[AnyRule]] = set()
     for word in words:
         package = f"{LOCAL}.at{list(plugins).index(Path(word).resolve())}" if word in files else word

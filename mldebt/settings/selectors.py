@@ -35,7 +35,7 @@ _PREFIX = re.compile(r"[A-Z]{1,3}(\d{0,2})")  # rule packs may have letters of t
 
 
 class RuleClass(Protocol):
-    """What selection needs of a rule class."""
+    """What selection needs of a rule: its class, or what its file says (``mldebt.announced``)."""
 
     @property
     def code(self) -> str: ...
@@ -46,6 +46,10 @@ class RuleClass(Protocol):
     def name(self) -> str: ...
 
     def family(self) -> str: ...
+
+    def module(self) -> str: ...
+
+    def load(self) -> Any: ...
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
@@ -134,7 +138,7 @@ class Vocabulary:
     def options(self, code: str) -> Mapping[str, Any]:
         """The options of a rule: field names to their types."""
         rule = self.by_code.get(code)
-        return {} if rule is None else _field_types(rule)
+        return {} if rule is None else _field_types(rule.load())
 
 
 def _field_types(rule: Any) -> dict[str, Any]:
