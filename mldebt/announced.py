@@ -5,19 +5,20 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar, overload
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from mldebt.rule import AnyRule
 
-_CODE = re.compile(r'^    code(?:: ClassVar\[str\])? = "([A-Z]+[0-9]+)"$', re.MULTILINE)
-_PREVIEW = re.compile(r"^    preview(?:: ClassVar\[bool\])? = True\b", re.MULTILINE)
-_PRACTICE = re.compile(r"^class \w+\(Practice\)", re.MULTILINE)
+_CODE = re.compile(rb'\n    code(?:: ClassVar\[str\])? = "([A-Z]+[0-9]+)"\r?\n')
+_PREVIEW = re.compile(rb"\n    preview(?:: ClassVar\[bool\])? = True\b")
+_PRACTICE = re.compile(rb"\nclass \w+\(Practice\):")
 T = TypeVar("T")
 
 
@@ -81,8 +82,7 @@ class Identity:
         raise AttributeError(f"a rule remembers nothing: {name} cannot be set")
 
 
-@dataclass(frozen=True)
-class Announced:
+class Announced(Struct, frozen=True):
     """A rule whose file has been read and not imported."""
 
     code: str
@@ -106,8 +106,7 @@ class Announced:
         raise ImportError(f"{self.file} holds no rule {self.code}")
 
 
-@dataclass(frozen=True)
-class PackageFiles:
+class PackageFiles(Struct, frozen=True):
     """What the files of a package of rules say, none imported: its rules, and the modules that hold practices."""
 
     rules: tuple[Announced, ...]
@@ -118,9 +117,10 @@ class PackageFiles:
         rules: list[Announced] = []
         practices: list[str] = []
         for path in sorted(folder.rglob("*.py")):
-            text = path.read_text(encoding="utf-8")
+            text = path.read_bytes()
             module = ".".join((package, *path.relative_to(folder).with_suffix("").parts))
-            rules += [Announced(code, _PREVIEW.search(text) is not None, module) for code in _CODE.findall(text)]
+            preview = _PREVIEW.search(text) is not None
+            rules += [Announced(code.decode(), preview, module) for code in _CODE.findall(text)]
             if _PRACTICE.search(text):
                 practices.append(module)
         return cls(tuple(rules), tuple(practices))

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from hashlib import blake2b
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mldebt.finding import Finding
 
 FILE = "mldebt-baseline.json"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
+class Key(Struct, frozen=True, order=True):
     """What a finding is known by. ``code`` and ``message`` are hashes; ``message`` only chooses among equals."""
 
     path: str
@@ -39,8 +40,7 @@ class Key:
         return cls(finding.place.path, finding.code, scope, digest(finding.anchor, 8), digest(finding.message, 4))
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """Debt that is accepted, ``count`` times. ``line`` is where the file says so; 0 when it is not written yet."""
 
     key: Key
@@ -48,8 +48,7 @@ class Entry:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(Struct, frozen=True):
     """The entries of a baseline; ``name`` is how messages call its file."""
 
     entries: tuple[Entry, ...] = ()
@@ -72,8 +71,7 @@ class Baseline:
         return counts
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
+class Matched(Struct, frozen=True):
     """Which entry each finding took, if any, and how often each entry was left over."""
 
     entry_of: tuple[int | None, ...]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mldebt import baseline, changes
 from mldebt.baseline import Baseline, Entry, Key, Matched
@@ -19,8 +21,7 @@ from mldebt.sources.text import decode, lines, read_source
 from mldebt.weights import Reference
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(Struct, frozen=True):
     """One tree, judged: plain values that outlive its project.
 
     Args:
@@ -39,7 +40,7 @@ class Side:
     waived: tuple[Waived, ...] = ()
     applicable: frozenset[str] = frozenset()
     live_lines: int = 0
-    counted: frozenset[Line] = field(default=frozenset(), repr=False)
+    counted: frozenset[Line] = frozenset()
     coverage: Coverage = field(default_factory=Coverage)
     ran: frozenset[str] = frozenset()
 
@@ -51,8 +52,7 @@ class Side:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Base:
+class Base(Struct, frozen=True):
     """The left side of a comparison.
 
     ``bundles`` are those of the files that both sides have unchanged, ``crashes`` the rules that failed on this side.
@@ -61,12 +61,11 @@ class Base:
     commit: Commit
     side: Side
     tree: Tree
-    bundles: Mapping[str, Bundle] = field(default_factory=dict, repr=False)
+    bundles: Mapping[str, Bundle] = field(default_factory=dict)
     crashes: tuple[ScanError, ...] = ()
 
 
-@dataclass(frozen=True)
-class Compared:
+class Compared(Struct, frozen=True):
     """Findings apart: ``new`` ones, and ``known`` ones that the baseline or the base holds.
 
     ``matched`` is what became of the baseline's entries; ``stale`` are those for debt that is gone.

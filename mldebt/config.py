@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mldebt.errors import ConfigurationError
 from mldebt.finding import Confidence, ScanError, Severity
@@ -22,8 +23,7 @@ if TYPE_CHECKING:  # both stand above: a request only carries them
     from mldebt.sources.commits import Commit
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Struct, frozen=True):
     """Everything that was configured, with defaults in the place of what was not.
 
     Args:
@@ -67,7 +67,7 @@ class Config:
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     errors: tuple[ScanError, ...] = ()
-    vocabulary: Vocabulary = field(default=Vocabulary(), repr=False, compare=False)
+    vocabulary: Vocabulary = Vocabulary()
 
     def selects(self, rule: RuleClass | str) -> bool:
         """Whether a rule runs at all."""
@@ -140,8 +140,7 @@ class Config:
         return blake2b(content, digest_size=16).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One scan, as asked for.
 
     Args:

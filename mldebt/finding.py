@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 
 class Severity(IntEnum):
@@ -38,8 +40,7 @@ class Applicability(Enum):
     SUGGEST = "suggest"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(Struct, frozen=True, order=True):
     """A piece of one file's text: 1-based lines and columns in code points, end exclusive.
 
     Lines are those of the file as Python reads it; for a notebook, of its joined code cells (``Source.text``).
@@ -53,21 +54,19 @@ class Span:
 
     def __post_init__(self) -> None:
         if not self.end_line:
-            object.__setattr__(self, "end_line", self.line)
+            force_setattr(self, "end_line", self.line)
         if not self.end_column:
-            object.__setattr__(self, "end_column", self.column if self.end_line == self.line else 1)
+            force_setattr(self, "end_column", self.column if self.end_line == self.line else 1)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(Struct, frozen=True, order=True):
     """A span in a file. ``path`` is relative to the root, with forward slashes."""
 
     path: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Related:
+class Related(Struct, frozen=True):
     """Another place a finding is about.
 
     ``role`` says which: ``cause`` (a waiver here silences the finding), ``path`` (a step from entry to anchor,
@@ -79,16 +78,14 @@ class Related:
     role: str = "cause"
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """Replace the text of ``place`` by ``text``."""
 
     place: Place
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """Edits that pay a finding back; applied whole or not at all."""
 
     applicability: Applicability
@@ -96,8 +93,7 @@ class Fix:
     edits: tuple[Edit, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """Where a notebook finding is: 1-based index over all cells, the cell's id, 1-based line in the cell."""
 
     index: int
@@ -105,8 +101,7 @@ class Cell:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One cause of debt, with its anchor and every other place that belongs to it.
 
     ``lines`` are the (path, line) code lines the finding carries for the score's size (DESIGN 6): its anchor
@@ -129,7 +124,7 @@ class Finding:
     anchor: str = ""
     fingerprint: str = ""
     evidence: tuple[str, ...] = ()
-    carries: tuple[tuple[str, int], ...] = field(default=(), repr=False)
+    carries: tuple[tuple[str, int], ...] = ()
 
     @property
     def family(self) -> str:
@@ -137,8 +132,7 @@ class Finding:
         return self.code[3]
 
 
-@dataclass(frozen=True, slots=True)
-class Waived:
+class Waived(Struct, frozen=True):
     """A finding somebody chose to live with: visible, and counted apart."""
 
     finding: Finding
@@ -147,8 +141,7 @@ class Waived:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class ScanError:
+class ScanError(Struct, frozen=True):
     """A file or rule the scan could not deal with: MLD001 and MLD005 in the report's ``errors``."""
 
     code: str

@@ -9,8 +9,9 @@ import warnings
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from mldebt.finding import Edit, Fix, Span
 
@@ -22,16 +23,14 @@ class StaleEditError(ValueError):
     """An edit's span is not in the text it was made for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(Struct, frozen=True):
     """A fix that cannot be applied, and why."""
 
     fix: Fix
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """``texts`` holds the changed files only. ``waiting`` fixes overlap applied ones: find again, then mend again."""
 
     texts: Mapping[str, str]

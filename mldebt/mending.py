@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mldebt.finding import Applicability, Finding, Fix, ScanError
 from mldebt.judge import guarded

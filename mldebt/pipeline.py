@@ -6,11 +6,11 @@ import gc
 import os
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
-from msgspec import structs
+from msgspec import Struct, field, structs
+from msgspec.structs import replace
 
 from mldebt import __version__, applicability, fixes, judge, mending, size, waivers
 from mldebt.baseline import Key
@@ -36,8 +36,7 @@ from mldebt.sources.snapshot import Files, Tree, of_commit, of_index
 MOST_PASSES = 10  # a fix may make room for another; more than this is a pair undoing each other
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """A scan's report, and what commands other than ``scan`` ask of it.
 
     ``changes`` maps the path of every file a fix changed to its text (before, after); nothing is written.
@@ -53,10 +52,10 @@ class Outcome:
     changes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     profile: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    side: Side = field(default_factory=Side, repr=False)
-    compared: Compared = field(default=Compared(()), repr=False)
-    bundles: Mapping[str, Bundle] = field(default_factory=dict, repr=False)
-    instead: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    side: Side = field(default_factory=Side)
+    compared: Compared = Compared(())
+    bundles: Mapping[str, Bundle] = field(default_factory=dict)
+    instead: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def scan(request: Request, registry: Registry) -> Outcome:

@@ -8,12 +8,14 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, get_origin
+
+from msgspec import Struct
+from msgspec.structs import force_setattr, replace
 
 from mldebt.announced import Deferred, PackageFiles
 from mldebt.errors import PluginError
@@ -28,8 +30,7 @@ T = TypeVar("T")
 R = TypeVar("R", bound=RuleClass)
 
 
-@dataclass(frozen=True)
-class Registry:
+class Registry(Struct, frozen=True):
     """Everything that plugs in, in the order of codes, names and ids; ``tables`` are those users may add rows to.
 
     ``announced`` are the rules as a selection needs them: those of our own package are imported when they are loaded.
@@ -44,7 +45,7 @@ class Registry:
 
     def __post_init__(self) -> None:
         if not self.announced:
-            object.__setattr__(self, "announced", self.rules)
+            force_setattr(self, "announced", self.rules)
 
     def only(self, *rules: type[AnyRule]) -> Registry:
         """The same with these rules alone."""

@@ -44,8 +44,7 @@ def _files(code: str | Mapping[str, str]) -> dict[str, str]:
     return {path: dedent(text).lstrip("\n") for path, text in files.items()}
 
 
-@dataclass(frozen=True)
-class Bad:
+class Bad(msgspec.Struct, frozen=True):
     """A repository the rule must report ``findings`` times, and what its fix makes of it.
 
     Args:
@@ -70,8 +69,7 @@ class Bad:
         return None if self.fixed is None else _files(self.fixed)
 
 
-@dataclass(frozen=True)
-class Good:
+class Good(msgspec.Struct, frozen=True):
     """A repository the rule must be silent on."""
 
     code: str | Mapping[str, str]
@@ -82,8 +80,7 @@ class Good:
         return _files(self.code)
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """What a rule yields. What it leaves None is the rule's own default.
 
     Args:
@@ -274,8 +271,7 @@ class State(Enum):
     NOT_VISIBLE = "not-visible"  # cannot be told from code: not counted
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(msgspec.Struct, frozen=True):
     """What a practice's evidence comes to."""
 
     state: State

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from mldebt.finding import Confidence, Finding, Severity, Waived
 from mldebt.weights import Reference, rank_weight, weighted_minutes
@@ -25,8 +26,7 @@ FIX_FIRST = 5
 DIGITS = 4  # what the JSON keeps: libm may differ in the last bits, reports must not
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Struct, frozen=True):
     """How much of the repository the scan understood, as fractions; 1.0 where there was nothing to understand."""
 
     files_parsed: float = 1.0
@@ -39,8 +39,7 @@ class Coverage:
         return min(self.files_parsed, self.calls_resolved, self.entries_understood, self.options_owned)
 
 
-@dataclass(frozen=True, slots=True)
-class FamilyScore:
+class FamilyScore(Struct, frozen=True):
     """One family. ``value`` is 0-100 and None where not applicable, ``lost`` its part of the 100 points lost."""
 
     digit: str
@@ -52,16 +51,14 @@ class FamilyScore:
     applicable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Cap:
+class Cap(Struct, frozen=True):
     """Why the grade is not better than ``grade``."""
 
     grade: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Gain:
+class Gain(Struct, frozen=True):
     """What paying back one finding alone gives: ``points`` of score for ``minutes`` of work."""
 
     fingerprint: str
@@ -69,8 +66,7 @@ class Gain:
     minutes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(Struct, frozen=True):
     """The score of a whole repository. ``shares`` are the points each counted finding costs, by fingerprint."""
 
     model: int
@@ -82,7 +78,7 @@ class Score:
     live_lines: int
     at_most: bool
     fix_first: tuple[Gain, ...]
-    shares: tuple[tuple[str, float], ...] = field(default=(), repr=False)
+    shares: tuple[tuple[str, float], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The plain values of DESIGN 5's S."""
@@ -172,8 +168,7 @@ def _costing(findings: Sequence[Finding], waived: Sequence[Waived]) -> list[Find
     return [finding for finding in (*findings, *kept) if weighted_minutes(finding) > 0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Owed:
+class _Owed(Struct, frozen=True):
     """One finding's part of the exponent, in halvings of the score, and what the exponent falls by without it."""
 
     finding: Finding
@@ -181,8 +176,7 @@ class _Owed:
     relief: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Debt:
+class _Debt(Struct, frozen=True):
     """The exponent x of ``100 * 2**-x``, finding by finding. ``by_family`` is unweighted: it makes a family's value."""
 
     owed: tuple[_Owed, ...]

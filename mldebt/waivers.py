@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
+
+from msgspec import Struct
 
 from mldebt.facts.schema import Comment
 from mldebt.finding import Confidence, Finding, Place, Severity, Span, Waived
@@ -36,8 +37,7 @@ _MARKDOWN = re.compile(r"<!--(.*?)-->", re.DOTALL)
 _META = frozenset({"MLD001", "MLD002", "MLD003", "MLD004", "MLD005"})
 
 
-@dataclass(frozen=True, slots=True)
-class Waiver:
+class Waiver(Struct, frozen=True):
     """One waiver as written. ``names`` are codes or names; ``covers`` is the line it speaks of (its own, or the next
     line that is no comment when it stands alone); ``malformed`` says what is wrong with its form, if anything is.
     """
@@ -51,8 +51,7 @@ class Waiver:
     malformed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What waivers make of the findings. ``meta`` are MLD002, MLD003 and MLD004, with fingerprints."""
 
     kept: tuple[Finding, ...]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mldebt.errors import ConfigurationError
 from mldebt.finding import Confidence, Finding, Severity
@@ -38,8 +39,7 @@ class Caps(msgspec.Struct, frozen=True):
     core_family_below: float
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A calibration of the score. ``grades`` runs from best to worst."""
 
     model: int
@@ -47,7 +47,7 @@ class Reference:
     grades: tuple[Threshold, ...]
     caps: Caps
     year: int = 0
-    note: str = field(default="", repr=False)
+    note: str = ""
 
     @classmethod
     def parse(cls, data: bytes) -> Reference:

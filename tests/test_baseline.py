@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mldebt.baseline import Baseline, Entry, Key, match, pruned, renamed, renewed, stale
 from mldebt.baseline_format import parse, render

@@ -6,8 +6,9 @@ import importlib
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from mldebt.cli.session import Session
 from mldebt.finding import Confidence, Finding, Severity

@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import platformdirs
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mldebt.cli.installed import registry_of, settings_of
 from mldebt.cli.terminal import StatusLine, say, wants_color
@@ -23,8 +24,7 @@ from mldebt.registry import Registry
 from mldebt.sources.discover import find_root
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """One call of the command: where, with which rules, and how to talk."""
 
     root: Path

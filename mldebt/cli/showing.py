@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import fields
 
 from mldebt.cli.session import Session
 from mldebt.config import Config

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 from mldebt.finding import Cell, Confidence, Finding, Place, ScanError, Severity, Span, Waived
 from mldebt.score import Coverage, Score, ScoreReason
 from mldebt.sources.text import CodeCell, Source
 
 
-@dataclass(frozen=True, slots=True)
-class PracticeResult:
+class PracticeResult(Struct, frozen=True):
     """The state of one practice, by its ``State`` value: wired, present, missing or not-visible."""
 
     id: str
@@ -23,8 +23,7 @@ class PracticeResult:
     next: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NotebookLines:
+class NotebookLines(Struct, frozen=True):
     """Where the lines of a notebook's joined code are: in which cell, and on which line of the .ipynb."""
 
     physical: tuple[int, ...]
@@ -46,8 +45,7 @@ class NotebookLines:
         return Cell(cell.index, cell.id, line - cell.line + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Struct, frozen=True):
     """What a rule says about itself, for formats that carry rules beside findings; ``page`` is Markdown."""
 
     code: str
@@ -61,8 +59,7 @@ class Sheet:
     preview: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(Struct, frozen=True):
     """What the scan is compared with: how the user calls it, its commit, and its score over the same families."""
 
     name: str
@@ -70,8 +67,7 @@ class Before:
     score: Score | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """The outcome of a scan, ready to be shown.
 
     Args:
@@ -101,13 +97,13 @@ class Report:
     coverage: Coverage = field(default_factory=Coverage)
     files: int = 0
     errors: tuple[ScanError, ...] = ()
-    snippets: Mapping[tuple[str, int], str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    notebooks: Mapping[str, NotebookLines] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    snippets: Mapping[tuple[str, int], str] = field(default_factory=lambda: MappingProxyType({}))
+    notebooks: Mapping[str, NotebookLines] = field(default_factory=lambda: MappingProxyType({}))
     previous_lines: int | None = None
     before: Before | None = None
     compared: bool = False
-    sheets: Mapping[str, Sheet] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    contents: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    sheets: Mapping[str, Sheet] = field(default_factory=lambda: MappingProxyType({}))
+    contents: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     prefix: str = ""
 
     @property

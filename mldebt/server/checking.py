@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lsprotocol import types
+from msgspec.structs import replace
 
 from mldebt.baseline import Baseline
 from mldebt.config import Config, Request

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mldebt.errors import ConfigurationError
 from mldebt.settings.formats import FORMATS, FormatName
@@ -55,8 +56,7 @@ class Document(msgspec.Struct, rename="kebab", forbid_unknown_fields=True, froze
     output_format: FormatName | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(Struct, frozen=True):
     """One configuration file.
 
     Args:
@@ -73,9 +73,9 @@ class Declaration:
     label: str
     folder: str
     prefix: tuple[str, ...]
-    text: str = field(repr=False)
+    text: str
     table: Mapping[str, Any]
-    document: Document = field(default=Document(), repr=False)
+    document: Document = Document()
 
     def line(self, *keys: str | int, value: str = "") -> int | None:
         return line_of(self.text, (*self.prefix, *keys), value)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import tomli
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mldebt.errors import ConfigurationError
 from mldebt.finding import ScanError
@@ -24,8 +25,7 @@ NESTED_KEYS = frozenset({"ignore", "per-file-ignores", "rules", "overrides"})
 USER_KEYS = frozenset({"plugins", "jobs", "cache-dir", "output-format"})
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """The files that speak about a scan, before it is known which rules there are.
 
     ``plugins`` are the rule files and folders that may be loaded. ``errors`` are broken files of the scanned

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 from pathspec import GitIgnoreSpec
 
 from mldebt.errors import UsageError
@@ -18,8 +18,7 @@ _STARS = 12  # a glob with more is an attack on the regular expression it become
 _OF_EVERY_RULE = ("severity", "enabled")
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """Settings of the files under ``folder`` that match ``globs``; later scopes win over earlier ones.
 
     ``ignore`` and ``restore`` are codes; ``severity`` and ``options`` are by code. No globs: every file there.
@@ -31,7 +30,7 @@ class Scope:
     restore: frozenset[str] = frozenset()
     severity: Mapping[str, Severity] = field(default_factory=dict)
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    spec: GitIgnoreSpec | None = field(default=None, repr=False, compare=False)
+    spec: GitIgnoreSpec | None = None
 
     def covers(self, path: str) -> bool:
         if self.folder:
@@ -41,8 +40,7 @@ class Scope:
         return self.spec is None or self.spec.match_file(path)
 
 
-@dataclass(frozen=True, slots=True)
-class RuleTables:
+class RuleTables(Struct, frozen=True):
     """The ``rules`` tables of one place, checked against the rules there are."""
 
     enabled: Mapping[str, bool]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from mldebt.errors import ConfigurationError
 from mldebt.sources import patterns
@@ -25,13 +24,12 @@ _IGNORE_FILES = (".gitignore", ".ignore")
 _IGNORE_SIZE = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Excludes:
+class Excludes(Struct, frozen=True):
     """Names of directories, and globs as in a ``.gitignore``, both matched on what is below the root only."""
 
     names: frozenset[str]
     globs: tuple[Pattern, ...]
-    _folders: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)
+    _folders: dict[str, bool] = field(default_factory=dict)
 
     @classmethod
     def of(cls, exclude: Sequence[str], extend: Sequence[str]) -> Excludes:

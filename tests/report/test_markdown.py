@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from msgspec.structs import replace
 
 from mldebt.finding import Confidence, Finding, Place, ScanError, Severity, Span
 from mldebt.report.markdown import LIMIT, code, escaped, render

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft4Validator
+from msgspec.structs import replace
 
 from mldebt.finding import Confidence, Finding, Place, Related, ScanError, Severity, Span, Waived
 from mldebt.report import sarif

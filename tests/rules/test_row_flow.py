@@ -233,3 +233,115 @@ def test_any_order_of_steps_is_run_the_same_twice(project: Build, steps: list[st
     first, second = ([(one.kind, one.site.key, one.label) for run in found for one in run.events] for found in runs)
     assert first == second
     assert first[-1][0] == "fit"
+
+
+LEAK = HEAD + dedent(
+    """
+    frame = pd.read_csv("patients.csv")
+    frame[["a"]] = StandardScaler().fit_transform(frame[["a"]])
+    x_train, x_test, y_train, y_test = train_test_split(frame[["a"]], frame["ill"])
+    print(Ridge().fit(x_train, y_train).score(x_test, y_test))
+    """
+)
+
+
+@pytest.mark.parametrize(
+    ("directory", "count", "followed"), [("data", 40, False), ("lessons", 40, True), ("data", 5, True)]
+)
+def test_programs_that_are_kept_as_data_are_not_followed(
+    project: Build, directory: str, count: int, followed: bool
+) -> None:
+    found = project({f"{directory}/script{number}.py": LEAK for number in range(count)})
+    assert bool(found[RowFlow].runs) is followed
+
+
+def test_programs_that_another_one_imports_are_no_data(project: Build) -> None:
+    files = {f"data/script{number}.py": LEAK for number in range(40)}
+    found = project({**files, "train.py": "from data.script3 import x_train\n"})
+    assert len(found[RowFlow].runs) >= 40
+
+
+@pytest.mark.parametrize(
+    ("body", "mild"),
+    [
+        ("frame['a'] = frame['a'].fillna(frame['a'].median())", True),
+        ("frame.loc[frame['a'].isna(), 'a'] = frame['a'].mean()", True),
+        ("frame[['a']] = SimpleImputer().fit_transform(frame[['a']])", True),
+        ("frame['a'] = frame['a'].replace(0, frame['a'].mean())", True),
+        ("frame['a'] = frame['a'] - frame['a'].mean()", False),
+        ("m = frame['a'].mean()\nframe['a'] = frame['a'].fillna(m) - m", False),
+    ],
+)
+def test_a_figure_that_fills_missing_values_is_told_from_one_that_scales(project: Build, body: str, mild: bool) -> None:
+    run = run_of(
+        project,
+        "from sklearn.impute import SimpleImputer\n"
+        f"frame = pd.read_csv('p.csv')\n{body}\nx_train, x_test = train_test_split(frame[['a']])\n",
+    )
+    marks = features(events(run, "split")[0]).kinds("fit")
+    assert all(mark.mild for mark in marks) is mild
+    assert marks
+
+
+@pytest.mark.parametrize(
+    ("body", "split"),
+    [
+        ("a, b = frame[:n], frame[n:]", True),
+        ("a, b = frame[: int(0.8 * len(frame))], frame[int(0.8 * len(frame)) :]", True),
+        ("a, b = frame[:n], frame[m:]", False),
+        ("train, b = frame[:n], frame[m:]", True),
+        ("x_train = frame[: n - 50]\nx_test = frame[n:]", True),
+        ("a = frame[:n]\nb = frame[:m]", False),
+    ],
+)
+def test_two_slices_are_a_split_at_one_bound_or_by_their_names(project: Build, body: str, split: bool) -> None:
+    run = run_of(project, f"frame, n, m = pd.read_csv('p.csv'), 80, 90\nRidge().fit(frame, frame['y'])\n{body}\n")
+    assert bool(RowFlow.splits(run)) is split
+
+
+def test_values_that_are_rare_by_their_counts_are_no_figure(project: Build) -> None:
+    run = run_of(
+        project,
+        """
+        frame = pd.read_csv("wines.csv")
+        counts = frame["variety"].value_counts()
+        rare = counts[counts < 500].index
+        frame.replace(rare, np.nan, inplace=True)
+        x_train, x_test = train_test_split(frame[["variety"]])
+        """,
+    )
+    assert not features(events(run, "split")[0]).kinds("fit")
+
+
+def test_parts_that_a_callee_names_were_cut_by_its_caller(project: Build) -> None:
+    run = run_of(
+        project,
+        """
+        from fitting import fit
+
+        rows = np.load("rows.npy")
+        order = np.load("order.npy")
+        keep_rows, rest_rows = order[order > 3], order[order <= 3]
+        fit(rows[keep_rows], rows[rest_rows])
+        """,
+        fitting="def fit(a, b):\n    train, test = list(a), list(b)\n",
+    )
+    assert {event.site.module.path for event in events(run, "cut")} == {"train.py"}
+
+
+USED = "def load(frame):\n    frame['a'] = frame['a'] - frame['a'].mean()\n    return train_test_split(frame)\n"
+
+
+@pytest.mark.parametrize(
+    ("rest", "followed"),
+    [
+        ("", True),
+        ("Ridge().fit(*joblib.load('rows.pkl'))\n", False),
+        ("Ridge().fit(*joblib.load('rows.pkl'))\nSTEPS = [load]\n", True),
+        ("Ridge().fit(*joblib.load('rows.pkl'))\n__all__ = ['load']\n", True),
+        ("if __name__ == '__main__':\n    print('ready')\n", False),
+    ],
+)
+def test_a_function_that_its_script_never_names_is_not_followed(project: Build, rest: str, followed: bool) -> None:
+    runs = project({"train.py": HEAD + USED + rest})[RowFlow].runs
+    assert any(event.kind == "split" for run in runs for event in run.events) is followed
