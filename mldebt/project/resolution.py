@@ -238,6 +238,9 @@ class Resolver:
         if target.endswith("/"):
             inner = self.packages.at(target[:-1], (fact.attribute,))
             return (f"{inner}:",) if inner else (f"{dotted}.{fact.attribute}",)
+        own = self.packages.at(parent(path), (fact.attribute,)) if target == path else None
+        if own is not None:  # ``from . import sub`` in the package itself
+            return (f"{own}:",)
         names = self.member(target, fact.attribute)
         if names is None and not fact.level and self.packages.is_third_party(dotted.partition(".")[0]):
             # The project's file of that name is not what is meant: it has no such thing, and a library may.

@@ -275,6 +275,14 @@ def test_relative_imports_go_by_path(project: Build, statement: str, dotted: str
     assert name(linked, dotted, "src/pkg/sub/a.py") == (expected,)
 
 
+def test_a_package_that_imports_its_own_submodule_names_the_submodule(project: Build) -> None:
+    linked = project(
+        {"pkg/__init__.py": "from . import b\nfrom pkg import c\n", "pkg/b.py": "def f(): pass", "pkg/c.py": ""}
+    )
+    assert name(linked, "b.f", "pkg/__init__.py") == ("pkg/b.py:f",)
+    assert name(linked, "c.g", "pkg/__init__.py") == ("pkg/c.py:g",)
+
+
 def test_relative_import_above_the_root_is_unknown(project: Build) -> None:
     assert name(project({"train.py": "from ...x import f"}), "f") in ((), ("x.f",))
 
