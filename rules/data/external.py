@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN, argument
 from mldebt.facts.schema import Attribute, Call, Ref
@@ -59,8 +60,7 @@ class External(Row, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pin: list[str] = []  # noqa: RUF012 - msgspec copies it
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(Struct, frozen=True):
     """Something that is fetched unpinned: what, how, and where."""
 
     what: str

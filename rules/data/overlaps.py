@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mldebt.finding import Place
 from mldebt.rule import Analysis
@@ -16,8 +18,7 @@ from .running import Run
 _WORDS = {"windows": "cutting overlapping windows", "append": "appending changed copies"}
 
 
-@dataclass(frozen=True, slots=True)
-class Overlap:
+class Overlap(Struct, frozen=True):
     """What copies rows, where, and the split after it."""
 
     what: str

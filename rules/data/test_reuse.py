@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from mldebt.facts.schema import Assign, Attribute, Build, Compare, Do, Expr, For, If, Ref, Stmt, While
 from mldebt.facts.walk import blocks, calls_in, expressions, statements, walk
@@ -20,8 +21,7 @@ _SEARCHES = frozenset("GridSearchCV RandomizedSearchCV cross_val_score cross_val
 _SAVES = frozenset("save save_checkpoint save_model save_weights dump save_pretrained state_dict deepcopy".split())
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """A choice, how it is made, and the name of what it is made by."""
 
     place: Place

@@ -6,7 +6,8 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mldebt.facts.schema import CLASS, Annotate, Assign, Comment, Ref
 from mldebt.module import Module
@@ -38,8 +39,7 @@ _CONTINUES = re.compile(r"(?:elif|else|except|finally)\b")
 _MARKERS = re.compile(r"#\s*(?:%%|In\[|MAGIC|COMMAND|///|type:|fmt:|yapf:|!)|#!|#\s*-\*-")
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """Lines that were code. ``first`` and ``last`` are lines of the file; ``tree`` is what they parse to.
 
     ``quoted``: a string statement, whose quotes stand on the outer lines.

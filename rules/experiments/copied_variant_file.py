@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import ClassVar
 
+from msgspec import Struct
+
 from mldebt.finding import Confidence, Place, Related, Severity, Span
 from mldebt.project.project import Project
 from mldebt.rule import Bad, Good, Problem, ProjectRule
@@ -101,8 +103,7 @@ _REWRITTEN = """
     """
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
+class _Pair(Struct, frozen=True):
     first: str
     second: str
     sure: bool

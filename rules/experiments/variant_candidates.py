@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from mldebt.facts.schema import Annotate, Assign, Call, Imports
 from mldebt.facts.walk import calls
@@ -25,8 +26,7 @@ _MOST_IN_A_GROUP = 60  # of more files with one base name, the first ones: pairs
 _FEWEST_LINES = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(Struct, frozen=True):
     """Two files whose names are versions of one name.
 
     ``sure``: the name means a version, not perhaps a model. ``history``: it says anything of history at all;
@@ -66,8 +66,7 @@ def _served_versions(first: str, second: str) -> bool:
     return len(folders) == 2 and all(re.fullmatch(r"v\d+", folder) for folder in folders)
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
+class _Member(Struct, frozen=True):
     path: str
     version: Version
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 # Words people put into a name instead of a commit message.
 _WORDS = frozenset(
@@ -31,8 +32,7 @@ _LAST_INITIALS = re.compile(r"^(?P<rest>.+?)[-_](?P<mark>[a-z]{2,3})$")
 _FIRST_WORD = re.compile(r"^(?P<mark>[A-Za-z]+)(?:[-_. ]+of)?(?P<sep>[-_. ]+)(?P<rest>.+)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """A name without what marks it as a version of something.
 
     Args:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mldebt.facts.names import binding_scope
 from mldebt.facts.schema import (
@@ -37,16 +38,14 @@ _ONLY_KEYS = frozenset({"len", "list", "sorted", "tuple", "set", "print", "str",
 _DISPLAYS = frozenset({"dict", "list", "tuple"})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class Entry(Struct, frozen=True, eq=False):
     """One value of a table; ``key`` is its constant key in a dictionary, None elsewhere."""
 
     value: Expr
     key: object = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CallableTable:
+class CallableTable(Struct, frozen=True, eq=False):
     """A display in a statement of a scope; ``name`` is the variable it is assigned to, "" when there is none."""
 
     module: Module
@@ -70,8 +69,7 @@ class CallableTable:
                 yield Entry(item, key.value if isinstance(key, Const) else None)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Made:
+class Made(Struct, frozen=True, eq=False):
     """A call of an entry; ``key``: the constant key it is looked up by, None when it may be any entry."""
 
     module: Module
@@ -82,8 +80,7 @@ class Made:
         return self.key is None or entry.key is None or self.key == entry.key
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Uses:
+class Uses(Struct, frozen=True, eq=False):
     """The calls of a table's entries; ``hidden``: an entry, or the table, also goes where nobody looks."""
 
     made: tuple[Made, ...]

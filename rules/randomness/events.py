@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec import Struct
+
 from mldebt.facts.arguments import UNKNOWN, Unknown, argument
 from mldebt.facts.schema import Assign, Attribute, Call, Compare, Conditional, Const, Expr, Ref, Unary
 from mldebt.facts.walk import statements
@@ -49,15 +51,13 @@ _TRAINS = frozenset(
 _METHODS = _TENSOR_DRAWS | _LOADS | _TRAINS | {"sample", "shuffle", "train"}
 
 
-@dataclass(frozen=True, slots=True)
-class Seeds:
+class Seeds(Struct, frozen=True):
     """A call that seeds libraries."""
 
     libraries: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Draws:
+class Draws(Struct, frozen=True):
     """A call that draws; ``owner``: the argument that would own the draw if it were not None."""
 
     library: str
@@ -66,8 +66,7 @@ class Draws:
     owner: Ref | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Restores:
+class Restores(Struct, frozen=True):
     """A call that puts back an earlier state; ``scope``: at the end of its ``with`` block."""
 
     libraries: tuple[str, ...]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mldebt.facts.schema import Attribute, Boolean, Build, Call, Compare, Const, Expr, Format, Ref, Subscript, Unary
 from mldebt.facts.walk import walk
@@ -23,8 +24,7 @@ _POSITIVE = frozenset({"is not", "!=", ">", ">=", "in"})
 _NEGATIVE = frozenset({"is", "==", "<", "<=", "not in"})
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """One condition.
 
     Args:

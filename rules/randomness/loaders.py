@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mldebt.facts.arguments import UNKNOWN, Unknown, argument
 from mldebt.facts.names import binding_scope, last_segment
@@ -51,8 +53,7 @@ _POSITIONS = {"dataset": 0, WORKERS: 5, "collate_fn": 6, "worker_init_fn": 10}
 _DEEPEST = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Workers:
+class Workers(Struct, frozen=True):
     """How many worker processes; ``numbers`` are the values known, ``open`` if there may be others."""
 
     numbers: frozenset[int] = frozenset()
@@ -74,8 +75,7 @@ class Workers:
         return f"{WORKERS}={some[0]}" if len(some) == 1 else WORKERS
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Loader:
+class Loader(Struct, frozen=True, eq=False):
     """One call that makes a loader.
 
     Args:

@@ -7,8 +7,9 @@ given. Used to find what reaches the worker processes of a data loader.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN
 from mldebt.facts.names import binding_scope
@@ -59,8 +60,7 @@ _DEEPEST = 12
 _STEPS = 3000  # expressions looked at for one question
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Read:
+class Read(Struct, frozen=True, eq=False):
     """An expression and where it is read."""
 
     module: Module
@@ -68,16 +68,14 @@ class Read:
     expr: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Instance:
+class Instance(Struct, frozen=True, eq=False):
     """An object of a project class; ``built`` is the call that made it, where it is known."""
 
     name: str
     built: Site | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Function:
+class Function(Struct, frozen=True, eq=False):
     """A project function or a lambda."""
 
     module: Module
@@ -85,8 +83,7 @@ class Function:
     body: Lambda | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Generator:
+class Generator(Struct, frozen=True, eq=False):
     """A random number generator; ``name`` is what made it, ``built`` where."""
 
     name: str

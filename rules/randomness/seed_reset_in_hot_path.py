@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN
 from mldebt.facts.names import last_segment
@@ -285,8 +286,7 @@ class SeedResetInHotPath(ProjectRule):
                         yield _problem(seed, site, value, where)
 
 
-@dataclass(frozen=True, slots=True)
-class _Where:
+class _Where(Struct, frozen=True):
     """The function or loop that makes it hot."""
 
     text: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mldebt.facts.schema import Imports
 from mldebt.project.entries import Entry
@@ -31,16 +32,14 @@ LIBRARIES = ("python", "numpy", "torch", "tensorflow")
 _RANKS = {DRAW: 0, CONSTRUCTOR: 1, LAZY: 2, INIT: 3, LAYER: 4, HEAD: 5}
 
 
-@dataclass(frozen=True, slots=True)
-class Late:
+class Late(Struct, frozen=True):
     """A draw and the seed of its library that comes after it."""
 
     draw: Path
     seed: Path
 
 
-@dataclass(frozen=True)
-class EntrySeeding:
+class EntrySeeding(Struct, frozen=True):
     """One entry's randomness.
 
     Args:
@@ -244,8 +243,7 @@ class Seeding(Analysis):
             pending += fresh
 
 
-@dataclass(frozen=True, slots=True)
-class _Counts:
+class _Counts(Struct, frozen=True):
     """Which draws of an entry count."""
 
     trains: bool

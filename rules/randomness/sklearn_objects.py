@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
+from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN, Unknown, argument
 from mldebt.facts.schema import Assign, Attribute, Call, Expr, If, Ref, Starred, Stmt
@@ -54,8 +54,7 @@ class SklearnRow(Row, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return self.short[:1].isupper()
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
+class Configured(Struct, frozen=True):
     """One call of a row's callable, with what its arguments are worth.
 
     Args:

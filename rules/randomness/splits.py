@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct, field
 
 from mldebt.facts.arguments import UNKNOWN, Unknown, argument
 from mldebt.facts.schema import Attribute, Build, Call, Const, Expr, Ref, Starred, Subscript
@@ -59,8 +60,7 @@ class Split(NamedTuple):
     args: Mapping[str, Given]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What a split is decided by, as far as it is known: UNKNOWN, or None where it is left out."""
 
     seed: object

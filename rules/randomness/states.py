@@ -7,7 +7,9 @@ Seeded libraries carry a condition, in a chain from weak to strong: a parameter'
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from .events import EVERY, Draws
 from .guards import ANY
@@ -45,8 +47,7 @@ def _strength(condition: str) -> tuple[int, str]:
     return (2 if condition == CERTAIN else 1 if condition == ANY else 0), condition
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Struct, frozen=True):
     """The way from a body to an event: the calls, outermost first, and the event's own place.
 
     ``given`` is the parameter of the body without which a seed does not happen; NOTHING: nobody gives it.
@@ -64,8 +65,7 @@ class Path:
         return self.given not in (CERTAIN, ANY), len(self.hops), self.site.position, hops, str(self.event), self.given
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """Initial parameters drawn unseeded and neither trained nor replaced yet; ``seed``: what seeded after the draw."""
 
     draw: Path
@@ -76,8 +76,7 @@ class Pending:
         return self.seed is not None, self.draw.order, self.seed.order if self.seed is not None else ()
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """What holds at one point of a body on every way there.
 
     Args:
@@ -186,8 +185,7 @@ def nearer(one: Mapping[Drawn, Path], other: Mapping[Drawn, Path]) -> Mapping[Dr
     return both
 
 
-@dataclass(slots=True)
-class Summary:
+class Summary(Struct):
     """What one body does, whatever the caller's state.
 
     Args:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mldebt.facts.arguments import argument
 from mldebt.facts.names import binding_scope
@@ -33,8 +35,7 @@ _MOST = 400
 _Seen = set[tuple[object, ...]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Shared:
+class Shared(Struct, frozen=True, eq=False):
     """One generator that all workers have a copy of.
 
     Args:
@@ -55,8 +56,7 @@ class Shared:
     loaders: tuple[Loader, ...]
 
 
-@dataclass(slots=True)
-class _Hot:
+class _Hot(Struct):
     """The code of an object that runs in workers: its methods, and functions they call."""
 
     functions: dict[tuple[str, int], Definition] = field(default_factory=dict)
