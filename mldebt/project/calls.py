@@ -199,7 +199,7 @@ class CallGraph:
             return (owner,)
         if owner is not None and "." not in rest:
             bound = types.bindings(owner, rest)
-            built = all(isinstance(one.value, Call) and one.annotation is None for one in bound)
+            built = all(isinstance(one.value, Call) and one.annotation is None for _, one in bound)
             found = () if built else types.of(module, scope, receiver)
         elif dot or not _may_be_parameter(module, scope, head):
             return ()

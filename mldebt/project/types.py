@@ -103,13 +103,13 @@ class Types:
         receiver = self._receivers_of.of(module, scope)
         return receiver.owner if receiver is not None and receiver.name == name else None
 
-    def bindings(self, name: str, attribute: str) -> list[Binding]:
-        """Assignments to an attribute in the first class of the MRO that has any."""
+    def bindings(self, name: str, attribute: str) -> list[tuple[Module, Binding]]:
+        """Assignments to an attribute in the first class of the MRO that has any, each with its file."""
         for base in self._project.mro(name):
             definition = self._project.definition(base) if ":" in base else None
             found = self._attributes.bindings(definition).get(attribute) if definition is not None else None
-            if found:
-                return found
+            if found and definition is not None:
+                return [(definition.module, binding) for binding in found]
         return []
 
     def is_a(self, name: str, base: str) -> bool:

@@ -52,9 +52,9 @@ def _named(module: Module, scope: int, ref: Ref, depth: int) -> str:
     definition = module.definition(scope)
     head, _, attribute = ref.name.partition(".")
     if attribute and head == self_name(definition) and definition.parent is not None:
-        for binding in module.project.types.bindings(definition.parent.name, attribute):
+        for there, binding in module.project.types.bindings(definition.parent.name, attribute):
             if binding.value is not None:
-                return text_of(module, binding.scope, binding.value, depth - 1)
+                return text_of(there, binding.scope, binding.value, depth - 1)
         return ""
     origins = module.project.flow(definition).origins(ref)
     if len(origins) == 1 and origins[0].kind == "assign" and not origins[0].path and origins[0].name == ref.name:

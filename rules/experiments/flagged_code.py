@@ -370,8 +370,8 @@ class _Search:
         if last in self._attributes.get(owner.name, ()):
             return
         found: set[Any] = set()
-        for binding in self._project.types.bindings(owner.name, last):
-            one = outcomes(binding.value, self._known(module, binding.scope)) if binding.value is not None else None
+        for there, binding in self._project.types.bindings(owner.name, last):
+            one = outcomes(binding.value, self._known(there, binding.scope)) if binding.value is not None else None
             if one is None:
                 return
             found |= one

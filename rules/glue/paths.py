@@ -327,9 +327,9 @@ class Paths(Analysis):
             definition = self.project.definition(name) if ":" in name else None
             if definition is None:
                 continue
-            for binding in self.project.types.bindings(name, attribute):
-                if binding.value is not None and binding.scope < len(definition.module.facts.scopes):
-                    found += self.texts(definition.module, binding.scope, binding.value, depth - 1)
+            for module, binding in self.project.types.bindings(name, attribute):
+                if binding.value is not None:
+                    found += self.texts(module, binding.scope, binding.value, depth - 1)
             if not found:
                 found += self._property(definition, attribute, depth)
             if found:

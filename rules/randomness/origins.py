@@ -131,17 +131,9 @@ class Origins(Analysis):
     ) -> Iterator[Source]:
         """``self.x``: what the class's own methods assign to it."""
         owner = self.project.types.owner_of(module, scope, head)
-        for base in self.project.mro(owner) if owner is not None else ():
-            definition = self.project.definition(base) if ":" in base else None
-            if definition is None:
-                continue
-            bound = self.project.types.bindings(base, attribute)
-            # The first class of the order that binds it; its own file holds the values.
-            for binding in bound if base == owner or definition.module is not module else ():
-                if binding.value is not None:
-                    yield from self._of(Source(definition.module, binding.scope, binding.value), callers, depth)
-            if bound:
-                return
+        for there, binding in self.project.types.bindings(owner, attribute) if owner is not None else ():
+            if binding.value is not None:
+                yield from self._of(Source(there, binding.scope, binding.value), callers, depth)
 
     def _outer(self, module: Module, scope: int, ref: Ref, callers: bool, depth: int) -> Iterator[Source]:
         """A name of an enclosing function, the module, or another file."""

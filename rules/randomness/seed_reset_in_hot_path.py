@@ -482,8 +482,6 @@ def _is_constant(here: Site, value: Expr) -> bool:
     if owner is None:
         return attribute not in module.facts.stored
     bound = project.types.bindings(owner, attribute)
-    scopes = module.facts.scopes
     return bool(bound) and all(
-        one.scope < len(scopes) and scopes[one.scope].name == "__init__" and not isinstance(one.value, Call)
-        for one in bound
+        there.scope(one.scope).name == "__init__" and not isinstance(one.value, Call) for there, one in bound
     )
