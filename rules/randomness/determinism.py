@@ -12,7 +12,7 @@ from mldebt.facts.schema import Assign, Attribute, Call, Const, If, Ref, Stmt
 from mldebt.facts.walk import statements
 from mldebt.rule import Analysis
 
-from .guards import MAIN, NEUTRAL, guard
+from .guards import MAIN, NEUTRAL, OPTION, guard
 from .seed_calls import around
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _OPERATIONS = frozenset(
 )
 _METHODS = frozenset({"scatter_add_", "scatter_add", "index_add_", "index_add"})
 _RESIZES = frozenset({"torch.nn.functional.interpolate", "torch.nn.Upsample", "torch.nn.functional.upsample"})
+_CLAIMED = re.compile(r"determinis|reproduc", re.IGNORECASE)  # an option that promises what is looked at
 _MODES = frozenset({"linear", "bilinear", "bicubic", "trilinear"})
 
 
@@ -126,7 +127,15 @@ class Determinism(Analysis):
 
 
 def is_sure(module: Module, scope: int, stmt: Stmt) -> bool:
-    """Whether no option decides on a statement."""
+    """Whether no option decides on a statement, other than the one that asks for determinism."""
     outer = around(module, scope, stmt) or ()
     names = {one.name for one in module.facts.scopes[scope].parameters}
-    return all(not isinstance(one, If) or guard(one.test, names).kind in (NEUTRAL, MAIN) for one in outer)
+    return all(_stays(one, stmt, names) for one in outer if isinstance(one, If))
+
+
+def _stays(condition: If, stmt: Stmt, names: set[str]) -> bool:
+    told = guard(condition.test, names)
+    if told.kind in (NEUTRAL, MAIN):
+        return True
+    first = any(one.line <= stmt.line <= one.end_line for one in condition.body)
+    return told.kind == OPTION and told.positive is first and _CLAIMED.search(told.text) is not None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from mldebt.finding import Confidence, Related, Severity
 from mldebt.rule import Bad, Good, Problem, ProjectRule
 
+from .rank_seeds import RankSeeds
 from .set_epoch import SetEpochs
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ class DistributedRng(ProjectRule):
     """A distributed program shuffles in the same order in every epoch, or augments the same way on every rank.
 
     A `DistributedSampler` that shuffles is never told the epoch, or the generator of an augmentation has one constant
-    seed on all ranks.
+    seed on all ranks. Or the other way round: a seed that knows the rank comes before the model, and gradients are
+    averaged by hand, with nothing that makes the parameters alike.
 
     ## Why it is debt
 
@@ -74,8 +76,8 @@ class DistributedRng(ProjectRule):
                     from torch.utils.data import DataLoader, DistributedSampler
 
 
-                    def make_loader(data):
-                        return DataLoader(data, sampler=DistributedSampler(data, shuffle=True), batch_size=8)
+                    def make_loader(data, train=True):
+                        return DataLoader(data, sampler=DistributedSampler(data, shuffle=train), batch_size=8)
                     """,
                 "train.py": """
                     import torch
@@ -125,6 +127,103 @@ class DistributedRng(ProjectRule):
 
             if __name__ == "__main__":
                 main(torch.load("data.pt"))
+            """
+        ),
+        Bad(
+            {
+                "sync.py": """
+                    import torch.distributed as dist
+
+
+                    def average_gradients(module):
+                        for p in module.parameters():
+                            dist.all_reduce(p.grad, op=dist.ReduceOp.SUM)
+                            p.grad /= dist.get_world_size()
+                    """,
+                "worker.py": """
+                    import torch
+                    import torch.distributed as dist
+                    from torch import nn
+
+                    from sync import average_gradients
+
+
+                    def main(seed=0):
+                        dist.init_process_group("gloo")
+                        torch.manual_seed(seed + dist.get_rank())
+                        model = nn.Linear(8, 1)
+                        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                        for x, y in torch.load(f"shard_{dist.get_rank()}.pt"):
+                            ((model(x) - y) ** 2).mean().backward()
+                            average_gradients(model)
+                            optimizer.step()
+
+
+                    if __name__ == "__main__":
+                        main()
+                    """,
+            },
+            anchors=("worker.py:10",),
+        ),
+        Good(
+            {
+                "sync.py": """
+                    import torch.distributed as dist
+
+
+                    def average_gradients(module):
+                        for p in module.parameters():
+                            dist.all_reduce(p.grad, op=dist.ReduceOp.SUM)
+                            p.grad /= dist.get_world_size()
+
+
+                    def same_start(module):
+                        for p in module.parameters():
+                            dist.broadcast(p.data, src=0)
+                    """,
+                "worker.py": """
+                    import torch
+                    import torch.distributed as dist
+                    from torch import nn
+
+                    from sync import average_gradients, same_start
+
+
+                    def main(seed=0):
+                        dist.init_process_group("gloo")
+                        torch.manual_seed(seed + dist.get_rank())
+                        model = nn.Linear(8, 1)
+                        same_start(model)
+                        for x, y in torch.load(f"shard_{dist.get_rank()}.pt"):
+                            ((model(x) - y) ** 2).mean().backward()
+                            average_gradients(model)
+
+
+                    if __name__ == "__main__":
+                        main()
+                    """,
+            }
+        ),
+        Good(
+            """
+            import torch
+            import torch.distributed as dist
+            from torch import nn
+
+
+            def main(seed=0):
+                dist.init_process_group("gloo")
+                torch.manual_seed(seed)
+                model = nn.Linear(8, 1)
+                torch.manual_seed(seed + dist.get_rank())
+                for x, y in torch.load(f"shard_{dist.get_rank()}.pt"):
+                    ((model(x) - y) ** 2).mean().backward()
+                    for p in model.parameters():
+                        dist.all_reduce(p.grad)
+
+
+            if __name__ == "__main__":
+                main()
             """
         ),
         Good(
@@ -239,4 +338,14 @@ class DistributedRng(ProjectRule):
                 module.place(site),
                 f"{name.rpartition('.')[2]}() has one constant seed, so every rank augments in the same way",
                 evidence=("the program runs on several ranks", "the seed does not know the rank"),
+            )
+        for one in project[RankSeeds].apart():
+            yield Problem(
+                one.seed.module.place(one.seed.site),
+                "the seed knows the rank and the model is built after it, so every rank trains other parameters",
+                (
+                    Related(one.seed.module.place(one.built), "the model is built here", "effect"),
+                    Related(one.reducing.place(one.reduced), "only its gradients are averaged"),
+                ),
+                evidence=("nothing broadcasts or loads the parameters on the way",),
             )

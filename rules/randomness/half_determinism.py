@@ -36,7 +36,8 @@ class HalfDeterminism(ProjectRule):
 
     Only programs that claim determinism with a flag of cuDNN, `deterministic=True` or
     `use_deterministic_algorithms(True)` are looked at; seeds alone are no such claim, and fast and inexact is a good
-    choice where nobody claims otherwise. Flags under an option are not reported.
+    choice where nobody claims otherwise. Flags under an option are not reported, unless the option itself is called
+    deterministic or reproducible.
 
     ## References
 
@@ -158,6 +159,49 @@ class HalfDeterminism(ProjectRule):
                 trainer = pl.Trainer(max_epochs=3, deterministic=True, benchmark=True)
                 trainer.fit(model, data)
             """
+        ),
+        Bad(
+            {
+                "model.py": """
+                    from torch import nn
+
+
+                    class Recognizer(nn.Module):
+                        def __init__(self):
+                            super().__init__()
+                            self.head = nn.GRU(80, 32)
+                            self.ctc = nn.CTCLoss()
+
+                        def loss(self, x, y, sizes):
+                            return self.ctc(self.head(x)[0].log_softmax(-1), y, *sizes)
+                    """,
+                "train.py": """
+                    import argparse
+
+                    import torch
+
+                    from model import Recognizer
+
+
+                    def main():
+                        parser = argparse.ArgumentParser()
+                        parser.add_argument("--deterministic", action="store_true", help="bit-exact reruns")
+                        args = parser.parse_args()
+                        torch.manual_seed(0)
+                        if args.deterministic:
+                            torch.backends.cudnn.deterministic = True
+                        model = Recognizer()
+                        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                        for x, y, sizes in torch.load("batches.pt"):
+                            model.loss(x, y, sizes).backward()
+                            optimizer.step()
+
+
+                    if __name__ == "__main__":
+                        main()
+                    """,
+            },
+            anchors=("train.py:14",),
         ),
         Good(
             """

@@ -65,7 +65,10 @@ class SetEpochs(Analysis):
         value = argument(site.call, "shuffle", 3)
         if value is UNKNOWN:
             return False
-        shuffled = value is None or module.constant(site.scope, value) is True
+        ends = self.project[Origins].of(module, site.scope, value) if value is not None else ()
+        shuffled = value is None or any(
+            end.kind == VALUE and not end.path and end.module.constant(end.scope, end.expr) is True for end in ends
+        )
         targets = getattr(site.statement, "targets", ())
         names = [node.name for one in (*targets, *site.call.args) for node in walk(one) if isinstance(node, Ref)]
         return shuffled and not any(_EVALUATES.search(name) for name in names)

@@ -5,22 +5,39 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mldebt.facts.names import last_segment
-from mldebt.facts.schema import Assign, Attribute, Binary, Build, Call, Compare, Expr, Format, Ref, Return, Subscript
+from mldebt.facts.schema import (
+    Assign,
+    Attribute,
+    Binary,
+    Build,
+    Call,
+    Compare,
+    Const,
+    Expr,
+    Format,
+    Ref,
+    Return,
+    Subscript,
+)
 from mldebt.facts.walk import calls_in
 from mldebt.finding import Confidence, Related, Severity
 from mldebt.rule import Bad, Good, Problem, ProjectRule
 
 from .following import Following, Use
-from .origins import VALUE, Origins
+from .origins import VALUE, Origins, Source
 from .seed_calls import SeedCall, SeedCalls, seed_of
 
 if TYPE_CHECKING:
     from mldebt.project.project import Project
 
 _ENTROPY = frozenset(
-    "time.time time.time_ns time.perf_counter time.perf_counter_ns datetime.datetime.now datetime.datetime.utcnow "
-    "os.urandom secrets.randbits secrets.randbelow secrets.choice random.randint random.randrange random.getrandbits "
-    "numpy.random.randint uuid.uuid4 os.getpid random.SystemRandom random.random".split()
+    "time.time time.time_ns time.perf_counter time.perf_counter_ns time.monotonic time.monotonic_ns "
+    "datetime.datetime.now datetime.datetime.utcnow datetime.datetime.today "
+    "os.urandom os.getrandom os.getpid secrets.randbits secrets.randbelow secrets.choice secrets.token_bytes "
+    "secrets.token_hex secrets.SystemRandom random.SystemRandom uuid.uuid1 uuid.uuid4 "
+    "random.random random.randint random.randrange random.getrandbits random.choice random.randbytes "
+    "numpy.random.randint numpy.random.choice numpy.random.SeedSequence torch.seed torch.random.seed torch.randint "
+    "tensorflow.random.uniform".split()
 )
 _MAKERS = frozenset(
     "numpy.random.default_rng numpy.random.RandomState random.Random jax.random.PRNGKey jax.random.key".split()
@@ -115,6 +132,97 @@ class UnrecordedEntropySeed(ProjectRule):
 
             random.seed(datetime.now().microsecond)
             print(random.random())
+            """
+        ),
+        Bad(
+            {
+                "train.py": """
+                    import random
+
+                    import click
+                    import numpy as np
+
+                    from mixing import mix
+
+
+                    @click.command()
+                    @click.option("--seed", default=-1, help="-1 picks one")
+                    def main(seed):
+                        if seed < 0:
+                            seed = random.SystemRandom().randrange(2**31)
+                        rng = np.random.default_rng(seed)
+                        mix(rng)
+
+
+                    if __name__ == "__main__":
+                        main()
+                    """,
+                "mixing.py": "def mix(rng):\n    return rng.normal(size=3)\n",
+            },
+            anchors=("train.py:14",),
+        ),
+        Bad(
+            """
+            import os
+
+            import pandas as pd
+            import wandb
+            from sklearn.ensemble import RandomForestClassifier
+
+
+            def main(depth=6):
+                fresh = int.from_bytes(os.urandom(4), "little")
+                wandb.init(project="credit", config={"depth": depth})
+                rows = pd.read_csv("loans.csv")
+                model = RandomForestClassifier(max_depth=depth, random_state=fresh % 1000)
+                model.fit(rows.drop(columns="default"), rows["default"])
+
+
+            if __name__ == "__main__":
+                main()
+            """,
+            anchors=("example.py:12",),
+        ),
+        Good(
+            """
+            import os
+
+            import pandas as pd
+            import wandb
+            from sklearn.ensemble import RandomForestClassifier
+
+
+            def main(depth=6):
+                fresh = int.from_bytes(os.urandom(4), "little")
+                wandb.init(project="credit", config={"depth": depth, "seed": fresh})
+                rows = pd.read_csv("loans.csv")
+                model = RandomForestClassifier(max_depth=depth, random_state=fresh % 1000)
+                model.fit(rows.drop(columns="default"), rows["default"])
+
+
+            if __name__ == "__main__":
+                main()
+            """
+        ),
+        Good(
+            """
+            import argparse
+            import secrets
+
+            import numpy as np
+
+
+            def main():
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--seed", type=int, default=None)
+                args = parser.parse_args()
+                seed = secrets.randbits(32) if args.seed is None else args.seed
+                print(f"seed: {seed}")
+                np.random.seed(seed)
+
+
+            if __name__ == "__main__":
+                main()
             """
         ),
         Good(
@@ -232,30 +340,55 @@ class UnrecordedEntropySeed(ProjectRule):
 
 
 def _made(project: Project) -> Iterator[SeedCall]:
-    """Generators of their own, with the seed they are made with."""
+    """Generators of their own, and what else is given a seed by its name, with that seed."""
     for module in project.modules.values():
-        if module.role == "project" and not module.is_test:
-            for _, site in module.calls_of(_MAKERS):
-                yield SeedCall(module, site, (), seed_of(site))
+        if module.role != "project" or module.is_test:
+            continue
+        for _, site in module.calls_of(_MAKERS):
+            yield SeedCall(module, site, (), seed_of(site))
+        if "random_state" not in module.source.text:
+            continue
+        for index in range(len(module.facts.scopes)):
+            for site in module.call_sites(index):
+                for keyword in site.call.keywords:
+                    if keyword.name == "random_state" and not isinstance(keyword.value, Const):
+                        yield SeedCall(module, site, (), keyword.value)
 
 
 def _entropies(project: Project, seed: SeedCall) -> Iterator[tuple[Use, str]]:
-    """The calls that make a seed out of entropy, if nothing else may be the seed."""
+    """The calls that make a seed out of entropy, where the user gave none or always."""
     assert seed.value is not None
-    ends = project[Origins].of(seed.module, seed.site.scope, seed.value)
-    found: list[tuple[Use, str]] = []
-    for end in ends:
+    for end in _ends(project, Source(seed.module, seed.site.scope, seed.value)):
         made = [call for call in calls_in(end.expr) if end.kind == VALUE]
         linked = [(call, name) for call in made for name in end.module.names(end.scope, call.function)]
-        names = [(call, name) for call, name in linked if name in _ENTROPY]
-        if not names:
-            return
-        for site in end.module.call_sites(end.scope):
+        names = [(call, name) for call, name in linked if name in _ENTROPY and not _is_told(call, name)]
+        for site in end.module.call_sites(end.scope) if names else ():
             if site.call is names[0][0]:
                 use = project[Following].start(end.module, end.scope, site.statement, site.call)
                 if use is not None:
-                    found.append((use, f"{names[0][1]}()"))
-    yield from found
+                    yield use, f"{names[0][1]}()"
+
+
+def _ends(project: Project, source: Source, depth: int = 3) -> Iterator[Source]:
+    """The ends of all ways back from a value, through the arithmetic that makes it fit: ``fresh % 2**32``."""
+    for end in project[Origins].of(source.module, source.scope, source.expr):
+        yield end
+        expr = end.expr
+        if depth <= 0 or end.kind != VALUE or end.path:
+            continue
+        parts: list[Expr] = []
+        if isinstance(expr, Binary):
+            parts = [expr.left, expr.right]
+        elif isinstance(expr, Call) and last_segment(expr.function) in _ARITHMETIC:
+            parts = list(expr.args)
+        for part in parts:
+            if not isinstance(part, Const):
+                yield from _ends(project, Source(end.module, end.scope, part), depth - 1)
+
+
+def _is_told(call: Call, name: str) -> bool:
+    """Whether a sequence of seeds is made of a number somebody gave."""
+    return name == "numpy.random.SeedSequence" and bool(call.args or call.keywords)
 
 
 def _is_recorded(project: Project, start: Use) -> bool:
