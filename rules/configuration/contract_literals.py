@@ -137,7 +137,7 @@ class ContractLiterals(Analysis):
         """By the paths of their sites."""
         found: dict[tuple[str, Values], list[LiteralSite]] = {}
         for module in self.project.modules.values():
-            if module.role != "project" or module.is_test or module.is_example or _SKIPPED_FILES.search(module.path):
+            if module.role != "project" or module.is_test or _SKIPPED_FILES.search(module.path):
                 continue
             part = self._part(module.path)
             for values, site in _sites(module):
@@ -161,7 +161,10 @@ class ContractLiterals(Analysis):
 def _is_repeated(one: Repeated) -> bool:
     if one.values[0] == "text" and not any(site.contract for site in one.sites):
         return False
-    scripts = [path for path in one.paths if path.endswith(".py")]
+    # A demo is one more place that must agree, but two that are no example make the contract.
+    scripts = {
+        site.module.path for site in one.sites if site.module.path.endswith(".py") and not site.module.is_example
+    }
     return len(one.paths) >= _LEAST and len(scripts) >= 2
 
 

@@ -220,7 +220,7 @@ class ContractParameterConflict(ProjectRule):
                     main()
                 """,
             },
-            anchors=("audio.py:5",),
+            anchors=("audio.py:4",),
         ),
         Good(
             _vision(
@@ -306,11 +306,16 @@ def _problem(severity: Severity, groups: list[list[tuple[Link, Given, Given]]]) 
     link, _, used = groups[0][0]
     told = [f"{_noun(one)} is {_shown(two)} here, but {_shown(one)}" for _, one, two in (group[0] for group in groups)]
     program, other = link.user.name, link.trainer.name
-    places = dict.fromkeys((one.place, one.how) for group in groups for _, one, _ in group)
+    here = used.told or used.place
+    places = {one.told or one.place: f"{one.how} when training" for group in groups for _, one, _ in group}
+    reached = {two.place: f"{two.how} takes it" for group in groups for _, _, two in group if two.told}
     return Problem(
-        used.place,
+        here,
         f"{' and '.join(told)} where {other} trains the model that {program} uses",
-        tuple(Related(place, f"{how} when training", "counterpart") for place, how in places if place != used.place),
+        (
+            *(Related(place, how, "counterpart") for place, how in places.items() if place != here),
+            *(Related(place, how) for place, how in reached.items() if place not in (here, *places)),
+        ),
         severity=severity,
         evidence=(
             f"{program} and {other} are linked by {link.by}",

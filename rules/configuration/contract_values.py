@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mldebt.facts.arguments import UNKNOWN, Unknown, argument
 from mldebt.facts.graph import targets
@@ -61,7 +62,8 @@ _HEADS = ("args", "opt", "opts", "cfg", "config", "conf", "options", "hparams", 
 class Given(Struct, frozen=True, eq=False):
     """One value a program gives. ``what`` is the parameter: the canonical name, with the kind of call where it matters.
 
-    ``value`` is UNKNOWN when it cannot be told: then nothing is known of the parameter in that program.
+    ``value`` is UNKNOWN when it cannot be told: then nothing is known of the parameter in that program. ``told`` is
+    where a caller, or the default of a parameter, gives it, when that is not the call at ``place`` itself.
     """
 
     what: str
@@ -71,6 +73,11 @@ class Given(Struct, frozen=True, eq=False):
     scope: int
     place: Place
     how: str
+    told: Place | None = None
+
+
+Told = tuple[Any, Place | None]  # a value or UNKNOWN, and where a caller or a default says it
+_UNTOLD: Told = (UNKNOWN, None)
 
 
 class ContractValues(Analysis):
@@ -236,59 +243,59 @@ class ContractValues(Analysis):
     def _effective(self, one: Given, entry: Entry) -> Given:
         if not isinstance(one.value, _Pending):
             return one
-        value = self._value(one.module, one.scope, one.value.expr, entry, _DEEPEST)
-        return Given(one.what, one.name, _normal(one.name, value), one.module, one.scope, one.place, one.how)
+        value, told = self._value(one.module, one.scope, one.value.expr, entry, _DEEPEST)
+        return replace(one, value=_normal(one.name, value), told=told)
 
-    def _value(self, module: Module, scope: int, expr: Expr, entry: Entry, depth: int) -> Any | Unknown:
+    def _value(self, module: Module, scope: int, expr: Expr, entry: Entry, depth: int) -> Told:
         value = module.constant(scope, expr)
         if value is not UNKNOWN or not depth or not isinstance(expr, Ref):
-            return value
+            return value, None
         head, dot, _ = expr.name.partition(".")
         if dot:
-            return self._option(module, scope, expr, entry)
+            return self._option(module, scope, expr, entry), None
         bound = binding_scope(module.facts, scope, head)
         if bound is None or bound != scope:
-            return UNKNOWN
+            return _UNTOLD
         definition = module.definition(scope)
         origins = self.project.flow(definition).origins(expr)
         if len(origins) != 1:
-            return UNKNOWN
+            return _UNTOLD
         origin = origins[0]
         if origin.kind == "assign" and origin.value is not None and not origin.path:
             return self._value(module, scope, origin.value, entry, depth - 1)
         if origin.kind != "parameter":
-            return UNKNOWN
+            return _UNTOLD
         return self._parameter(module, scope, head, entry, depth)
 
-    def _parameter(self, module: Module, scope: int, name: str, entry: Entry, depth: int) -> Any | Unknown:
+    def _parameter(self, module: Module, scope: int, name: str, entry: Entry, depth: int) -> Told:
         """What the program's calls give a parameter: a call's argument beats the default."""
         definition = module.definition(scope)
         default = next((one.default for one in definition.scope.parameters if one.name == name), None)
         reached = self._reach.of(entry)
         sites = self._callers.of(definition)
         if sites is None:
-            return UNKNOWN
-        found: list[Any] = []
+            return _UNTOLD
+        found: list[Told] = []
         spellings = self._callers.spellings(definition)
         for site in sites:
             if site.module.definition(site.scope).name not in reached:
                 continue
             passed = given(site, definition, name, spellings)
             if passed is UNKNOWN:
-                return UNKNOWN
+                return _UNTOLD
+            where, inside, place = site.module, site.scope, site.module.place(site.call)
             if passed is None:
-                passed, where, inside = default, module, scope
-            else:
-                where, inside = site.module, site.scope
+                passed, where, inside, place = default, module, scope, module.place(definition.scope)
             if passed is None:
-                return UNKNOWN
-            value = self._value(where, inside, passed, entry, depth - 1)
+                return _UNTOLD
+            value, told = self._value(where, inside, passed, entry, depth - 1)
             if value is UNKNOWN:
-                return UNKNOWN
-            found.append(value)
+                return _UNTOLD
+            found.append((value, told or place))
         if not found:
-            return module.constant(scope, default) if default is not None else UNKNOWN
-        return found[0] if all(one == found[0] for one in found) else UNKNOWN
+            value = module.constant(scope, default) if default is not None else UNKNOWN
+            return value, module.place(definition.scope)
+        return found[0] if all(value == found[0][0] for value, _ in found) else _UNTOLD
 
     def _option(self, module: Module, scope: int, expr: Ref, entry: Entry) -> Any | Unknown:
         """The default of a command line option nobody passes."""

@@ -138,6 +138,34 @@ class DuplicatedContractLiteral(ProjectRule):
             },
             anchors=("demo.py:5",),
         ),
+        Bad(
+            {
+                "detector/transforms.py": """
+                from torchvision import transforms as T
+
+
+                def train(size):
+                    return T.Compose([T.ToTensor(), T.Normalize((0.4078, 0.4471, 0.4702), (1, 1, 1))])
+                """,
+                "detector/export.py": """
+                import numpy as np
+
+                PIXEL_MEAN = np.array([0.4078, 0.4471, 0.4702], dtype=np.float32)
+                """,
+                "demo/app.py": """
+                class Demo:
+                    mean = [0.4078, 0.4471, 0.4702]
+                """,
+            },
+            anchors=("detector/export.py:3",),
+        ),
+        Good(
+            {
+                "transforms.py": "MEAN = [0.4078, 0.4471, 0.4702]\n",
+                "examples/one.py": "MEAN = [0.4078, 0.4471, 0.4702]\n",
+                "examples/two.py": "MEAN = [0.4078, 0.4471, 0.4702]\n",
+            }
+        ),
         Good(
             {
                 "constants.py": "MEAN = [0.485, 0.456, 0.406]\n",
@@ -218,7 +246,14 @@ def _symbol(group: Sequence[Repeated]) -> str:
 
 
 def _problem(group: list[Repeated]) -> Problem:
-    placed = sorted({_place(site): one for one in group for site in one.sites}.items(), key=lambda item: item[0])
+    sites = [(site, one) for one in group for site in one.sites]
+    placed = [
+        (place, one)
+        for example in (False, True)
+        for place, one in sorted(
+            ((_place(site), one) for site, one in sites if site.module.is_example is example), key=lambda item: item[0]
+        )
+    ]
     place, first = placed[0]
     paths = first.paths
     also = f", and so {'are' if len(group) > 2 else 'is'} {len(group) - 1} more" if len(group) > 1 else ""
