@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mldebt.facts.graph import targets
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import (
     KWARGS,
     PARAMETER,
@@ -42,11 +43,13 @@ if TYPE_CHECKING:
     from mldebt.project.project import Project
 
 LOADERS = frozenset(
-    """yaml.safe_load yaml.load yaml.full_load yaml.unsafe_load json.load toml.load toml.loads tomllib.load
+    """yaml.safe_load yaml.load yaml.full_load yaml.unsafe_load json.load json.loads orjson.loads ujson.load
+    ujson.loads toml.load toml.loads tomllib.load
     tomllib.loads tomli.load tomli.loads configparser.ConfigParser configparser.RawConfigParser
     configparser.SafeConfigParser ruamel.yaml.YAML.load ruamel.yaml.load ruamel.yaml.safe_load rtoml.load
     pytoml.load oyaml.safe_load oyaml.load commentjson.load json5.load hjson.load""".split()
 )
+_DATA = frozenset({"json", "orjson", "ujson"})  # formats that hold anything: what they load must be called so
 _LARGE = 800  # files
 _CONFIGURING = re.compile(r"conf|cfg|setting|param|option|opts", re.IGNORECASE)
 _LOADING = frozenset(name.rpartition(".")[2] for name in LOADERS)
@@ -188,18 +191,21 @@ class LoadedMappings(Analysis):
         )
 
     @cached_property
-    def _loads(self) -> frozenset[str]:
-        """Files that load a mapping, of JSON only where a name or the file's says that it is configuration."""
+    def _calls(self) -> frozenset[tuple[str, int]]:
+        """The loads, by file and line, of JSON only where a name or the file's says that it is configuration."""
         return frozenset(
-            path
+            (path, site.call.line)
             for path, module in self.project.modules.items()
-            if module.role == "project"
-            and not module.is_test
-            and any(
-                not name.startswith("json.") or _is_about_configuration(module, site)
-                for name, site in module.calls_of(LOADERS)
-            )
+            if module.role == "project" and not module.is_test
+            for name, site in module.calls_of(LOADERS)
+            if name.rpartition(".")[0] not in _DATA
+            or (_is_about_configuration(module, site) and (name.endswith(".load") or _is_of_file(site.call)))
         )
+
+    @cached_property
+    def _loads(self) -> frozenset[str]:
+        """Files that load a mapping."""
+        return frozenset(path for path, _ in self._calls)
 
     def _imported(self, module: Module) -> frozenset[str]:
         """Names a file imports from one that loads."""
@@ -235,7 +241,8 @@ class LoadedMappings(Analysis):
         if not isinstance(base, Ref) or _is_collected(module, scope, base):
             return []
         creations = self._lineage.of(module, scope, base)
-        return [one for one in creations if one.kind == CALL and one.name in LOADERS]
+        found = [one for one in creations if one.kind == CALL and one.name in LOADERS]
+        return [one for one in found if not one.name.endswith(".loads") or (one.path, one.line) in self._calls]
 
     def _checks(self, module: Module, scope: int, stmt: Stmt) -> Iterator[Creation]:
         """The mappings a statement checks: hands to a schema, unpacks into a class, or compares the keys of."""
@@ -255,7 +262,7 @@ class LoadedMappings(Analysis):
         if isinstance(node, Compare) and guards and ("in" in node.ops or "not in" in node.ops):
             return node.comparators
         if isinstance(node, Binary) and node.op in ("-", "^"):
-            return (node.left, node.right)
+            return [one for one in (node.left, node.right) if isinstance(one, Call)]  # a mapping has no minus: its keys
         if isinstance(node, Comprehension):
             tests = [one for generator in node.generators for one in generator.conditions]
             return [one.comparators[0] for one in tests if isinstance(one, Compare) and "not in" in one.ops]
@@ -299,6 +306,12 @@ def _is_about_configuration(module: Module, site: CallSite) -> bool:
     if any(_CONFIGURING.search(name) for name in names):
         return True
     return any(_CONFIGURING.search(text) for text in module.facts.strings if text.endswith(".json"))
+
+
+def _is_of_file(call: Call) -> bool:
+    """``json.loads(Path("settings.json").read_text())``: no answer of a service, no line of a log."""
+    made = [node for arg in call.args for node in walk(arg) if isinstance(node, Call)]
+    return any(last_segment(one.function) in ("read", "read_text", "read_bytes") for one in made)
 
 
 def _reads(module: Module, scope: int) -> Iterator[tuple[KeyRead, Expr]]:

@@ -152,6 +152,54 @@ class UnvalidatedConfig(ProjectRule):
                 },
             },
         ),
+        Bad(
+            {
+                "ads/__init__.py": "",
+                "ads/settings.py": """
+                import json
+                from pathlib import Path
+
+                SETTINGS = json.loads(Path("settings.json").read_text())
+                """,
+                **{
+                    f"ads/{name}.py": f"""
+                    from ads.settings import SETTINGS
+
+
+                    def {name}(rows):
+                        left = len(rows) - SETTINGS["{name}_from"]
+                        return rows[: SETTINGS["{name}_rows"] - left], SETTINGS["{name}_path"], SETTINGS["host"]
+                    """
+                    for name in ("clean", "train", "score")
+                },
+            },
+            anchors=("ads/settings.py:4",),
+        ),
+        Good(
+            {
+                "ads/__init__.py": "",
+                "ads/client.py": """
+                import json
+
+                import requests
+
+
+                def settings(config_url):
+                    return json.loads(requests.get(config_url).text)
+                """,
+                **{
+                    f"ads/{name}.py": f"""
+                    from ads.client import settings
+
+
+                    def {name}():
+                        config = settings("https://example.org/{name}")
+                        return config["a"], config["b"], config["c"], config["d"]
+                    """
+                    for name in ("clean", "train", "score")
+                },
+            }
+        ),
         Good(_program("config = Config(**config)")),
         Good(_program("validate_config(config)")),
         Good(
