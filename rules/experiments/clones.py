@@ -187,9 +187,8 @@ class Clones(Analysis):
         return known
 
 
-def cut(text: str) -> Iterator[Token]:
-    """The tokens of Python source, without comments, blanks and line ends."""
-    line = 1
+def cut(text: str, line: int = 1) -> Iterator[Token]:
+    """The tokens of Python source that begins at a line, without comments, blanks and line ends."""
     for match in _TOKEN.finditer(text.replace("\r\n", "\n").replace("\r", "\n")):
         kind, raw = match.lastgroup, match.group()
         if kind == "newline":

@@ -13,6 +13,7 @@ from mldebt.facts.schema import (
     Assign,
     Attribute,
     Augment,
+    Build,
     Call,
     Compare,
     Const,
@@ -47,6 +48,8 @@ _DATASETS = {"lightgbm.Dataset": 0, "xgboost.DMatrix": 0, "catboost.Pool": 0}
 _LOADS = frozenset({"pandas.read_csv", "pandas.read_table", "pandas.read_parquet", "pandas.read_excel"})
 _ISLICE = frozenset({"itertools.islice"})
 _SUBSET = frozenset({"torch.utils.data.Subset", "torch.utils.data.dataset.Subset"})
+_CUTTING = _LOADS | _SUBSET
+_METHODS = frozenset({"head", "sample", "select"})
 _HELD_OUT = re.compile(r"(?:^|_)(?:val|valid|validation|eval|test|dev|holdout)", re.IGNORECASE)
 # Run once per sample, or on purpose on less.
 _PER_ITEM = re.compile(
@@ -75,9 +78,36 @@ def data_cuts(module: Module) -> Iterator[Cut]:
     for index, scope in enumerate(module.facts.scopes):
         if scope.kind != CLASS and not _PER_ITEM.search(scope.name):
             body = module.body(index)
+            if not any(_may_cut(module, index, stmt) for stmt in statements(body)):
+                continue
             for one in guarded(body):
                 if not one.tests and not one.loops and isinstance(one.stmt, (Assign, Annotate)):
                     yield from _cuts(module, index, one.stmt, body)
+
+
+def _may_cut(module: Module, scope: int, stmt: Stmt) -> bool:
+    """Whether a statement, as it is written, may be a cut: asked of every statement, before anything is resolved."""
+    if not isinstance(stmt, (Assign, Annotate)) or stmt.value is None:
+        return False
+    values = [stmt.value]
+    while values:
+        value = values.pop()
+        if isinstance(value, Build):
+            values += value.items
+        elif isinstance(value, Subscript):
+            if _first_rows(value.index):
+                return True
+        elif isinstance(value, Call) and _is_written(module, scope, value):
+            return True
+    return False
+
+
+def _is_written(module: Module, scope: int, call: Call) -> bool:
+    """Whether a call is of one of the names we know; a name the function binds may stand for any."""
+    last = called(call)
+    if last in _METHODS or last in module.project.spellings(_CUTTING):
+        return True
+    return isinstance(call.function, Ref) and call.function.name in module.scope(scope).bindings
 
 
 def _cuts(module: Module, scope: int, stmt: Assign | Annotate, body: Sequence[Stmt]) -> Iterator[Cut]:
@@ -107,8 +137,10 @@ def _cut(module: Module, scope: int, name: str, value: Expr, body: Sequence[Stmt
     if not isinstance(value, Call):
         return None
     method = called(value)
-    if method in ("head", "sample", "select") and isinstance(value.function, (Ref, Attribute)):
+    if method in _METHODS and isinstance(value.function, (Ref, Attribute)):
         return _by_method(module, scope, name, value, body)
+    if not _is_written(module, scope, value):
+        return None
     names = module.names(scope, value.function)
     nrows = next((one.value for one in value.keywords if one.name == "nrows"), None)
     if not _LOADS.isdisjoint(names) and isinstance(nrows, Const) and _is_count(nrows.value):

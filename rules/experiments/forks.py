@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from mldebt.facts.schema import CLASS, FUNCTION, Scope
-from mldebt.facts.walk import statements
 from mldebt.module import Module
 from mldebt.rule import Analysis
 
 from .clones import Clones, Token, cut, rows
-from .philosophy import Philosophy, on_purpose
+from .philosophy import Philosophy, is_kept_equal, on_purpose
+from .skeletons import kinds, outline, skeleton
+
+Candidate = tuple[Module, int]
 
 _FEWEST_LINES = 25
 _FEWEST_STATEMENTS = 6
@@ -67,6 +69,8 @@ class Forks(Analysis):
     @cached_property
     def all(self) -> tuple[Fork, ...]:
         """Forked files first, then forked functions of files that are not forked themselves."""
+        if self.project.options.single_file_implementations:
+            return ()
         modules = [module for module in self.project.modules.values() if _is_eligible(module)]
         files = self._groups([(module, 0) for module in modules if len(module.facts.scopes) > 0])
         whole = {unit.module.path for fork in files for unit in fork.units}
@@ -86,22 +90,16 @@ class Forks(Analysis):
             if not any(on_purpose(unit.module) for unit in fork.units)
             and not philosophy.covers([unit.module.path for unit in fork.units])
         ]
-        return () if self.project.options.single_file_implementations else tuple(found)
+        return tuple(found)
 
     def _groups(self, candidates: Sequence[tuple[Module, int]]) -> list[Fork]:
-        """Forks among units: counted alike by their facts, then equal but for names and literals, then compared."""
-        alike: dict[Hashable, list[tuple[Module, int]]] = defaultdict(list)
-        for module, index in candidates:
-            alike[_outline(module, index)].append((module, index))
+        """Forks among units: alike by their facts, then equal but for names and literals, then compared."""
         shapes: dict[tuple[str, ...], list[Unit]] = defaultdict(list)
-        for members in alike.values():
-            if len(members) > 1:
-                for module, index in members[:_MOST_IN_A_GROUP]:
-                    if _does_little(module, index):
-                        continue
-                    unit = self._unit(module, index)
-                    if unit.lines >= _FEWEST_LINES:
-                        shapes[_shape(unit.tokens)].append(unit)
+        for members in _alike(candidates):
+            for module, index in members:
+                unit = self._unit(module, index)
+                if unit.lines >= _FEWEST_LINES:
+                    shapes[_shape(unit.tokens)].append(unit)
         found = []
         for left in shapes.values():
             units = left
@@ -117,7 +115,7 @@ class Forks(Analysis):
         if index:
             scope = module.scope(index)
             text = "\n".join(module.text_lines[scope.line - 1 : scope.end_line])
-            tokens = tuple(token._replace(line=token.line + scope.line - 1) for token in cut(text))
+            tokens = tuple(cut(text, scope.line))
         else:
             tokens = self.project[Clones].tokens(module.path)
         kept = [row for row in rows(tokens) if not (len(row) == 1 and row[0].plain == "''")]
@@ -142,18 +140,30 @@ def _is_function(module: Module, scope: Scope) -> bool:
     return scope.kind == FUNCTION and is_outer and long
 
 
-def _does_little(module: Module, index: int) -> bool:
-    """Whether a function only builds a value: that is where literals belong."""
-    return index > 0 and sum(1 for _ in statements(module.body(index))) < _FEWEST_STATEMENTS
+def _alike(candidates: Iterable[Candidate]) -> list[list[Candidate]]:
+    """The candidates that may be copies, as far as facts tell: ever closer looks at ever fewer of them."""
+    sizes = _grouped(candidates, outline)
+    same = (one for members in sizes for one in members[:_MOST_IN_A_GROUP])
+    built: dict[tuple[type, ...], list[Candidate]] = defaultdict(list)
+    for module, index in same:
+        statements = kinds(module, index)
+        # A function of few statements only builds a value: that is where literals belong.
+        if not index or len(statements) >= _FEWEST_STATEMENTS:
+            built[statements].append((module, index))
+    near = [members for members in built.values() if _may_fork(members)]
+    return [members for group in near for members in _grouped(group, skeleton) if _may_fork(members)]
 
 
-def _outline(module: Module, index: int) -> Hashable:
-    """What copies have in common without their text being read."""
-    facts = module.facts
-    scope = facts.scopes[index]
-    if index:
-        return (len(scope.parameters), len(scope.uses), len(scope.bindings))
-    return tuple((one.kind, len(one.parameters), len(one.uses)) for one in facts.scopes)
+def _grouped(candidates: Iterable[Candidate], key: Callable[[Module, int], Hashable]) -> list[list[Candidate]]:
+    groups: dict[Hashable, list[Candidate]] = defaultdict(list)
+    for module, index in candidates:
+        groups[key(module, index)].append((module, index))
+    return [members for members in groups.values() if len(members) > 1]
+
+
+def _may_fork(members: Sequence[Candidate]) -> bool:
+    """Whether two of them are no copies that a script keeps equal: one of those in a group excuses all of it."""
+    return sum(not is_kept_equal(module) for module, _ in members) > 1
 
 
 def _shape(tokens: Sequence[Token]) -> tuple[str, ...]:

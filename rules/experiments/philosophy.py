@@ -25,9 +25,12 @@ _COPIED_FROM = re.compile(r"#\s*Copied from [\w.]+")  # a copy that a script of 
 
 def on_purpose(module: Module) -> bool:
     """Whether a file says of itself that it is a copy kept equal, or stands alone by design."""
-    if any(_COPIED_FROM.match(comment.text) for comment in module.facts.comments):
-        return True
-    return _says(" ".join(module.text_lines[:_HEAD_LINES]).replace("#", " "))
+    return is_kept_equal(module) or _says(" ".join(module.text_lines[:_HEAD_LINES]).replace("#", " "))
+
+
+def is_kept_equal(module: Module) -> bool:
+    """Whether a script of the project keeps some of a file equal to what it was copied from."""
+    return any(_COPIED_FROM.match(comment.text) for comment in module.facts.comments)
 
 
 def _says(text: str) -> bool:

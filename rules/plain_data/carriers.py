@@ -196,14 +196,12 @@ class Carriers:
 
     def _to_callee(self, carried: Carried, call: Call) -> None:
         module, scope = carried.module, carried.scope
-        given = given_values(call)
-        going = [arg for arg in given if type(arg) is not Const and self._goes(carried, arg)]
-        if not going:
-            return
-        for edge in self._project.calls.targets(module, scope, call):
-            target = edge.target
-            if edge.confidence == "cha" or not target.is_function or target.module.role != "project":
-                continue
+        near = [arg for arg in given_values(call) if type(arg) is not Const and carried.carries(arg)]
+        edges = self._project.calls.targets(module, scope, call) if near else ()
+        targets = [edge.target for edge in edges if edge.confidence != "cha" and edge.target.is_function]
+        targets = [target for target in targets if target.module.role == "project"]
+        going = [arg for arg in near if self._confirm(module, scope, arg)] if targets else []
+        for target in targets if going else ():
             parameters = [one.name for one in target.scope.parameters]
             skip = 1 if parameters and parameters[0] in ("self", "cls") else 0
             pairs = [*zip(parameters[skip:], call.args, strict=False)]

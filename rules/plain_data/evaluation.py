@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from mldebt.project.project import Project
 
 _Key = tuple[int, int, str, int, bool, bool]
+_Known = tuple[Values, "dict[str, Definition]", Expr, Context]
+_FIXED = (Constant, Named, Tensor, type(None))  # values that hold no context to be read in
 _DEEPEST = 40
 _MOST_STEPS = 1500  # a question that takes more is not answered
 _MOST_ALTERNATIVES = 12
@@ -71,7 +73,7 @@ class Evaluation(Analysis):
         self.inferring = False  # ask astroid for the class of a callee that linked facts leave open
         self.nowhere = Context()  # of module bodies: nobody calls them with arguments
         self.current = self.nowhere  # the root of the question being answered
-        self._known: dict[_Key, tuple[Values, dict[str, Definition], Expr, Context]] = {}
+        self._known: dict[_Key, _Known] = {}
         self._open: set[_Key] = set()
         self._needs: dict[str, Definition] = {}
         self._cut: set[_Key] = set()
@@ -94,7 +96,7 @@ class Evaluation(Analysis):
         if type(expr) is Const:
             return (Constant(expr.value),)
         key = (id(expr), where.scope, where.module.path, id(where.context), self.inferring, self.measuring)
-        known = self._known.get(key)
+        known = self._known.get(key) or self._unforked(where.context, key)
         if known is not None:
             self._needs.update(known[1])
             return known[0]
@@ -111,6 +113,18 @@ class Evaluation(Analysis):
         outer.update(self._needs)
         self._needs = outer
         return found
+
+    def _unforked(self, context: Context, key: _Key) -> _Known | None:
+        """What was found before the context was forked, if it does not hang on what the fork tells."""
+        before = context.forked
+        if before is None:
+            return None
+        expr, scope, path, _, inferring, measuring = key
+        known = self._known.get((expr, scope, path, id(before), inferring, measuring))
+        if known is None or context.by in known[1] or not all(isinstance(one, _FIXED) for one in known[0]):
+            return None
+        self._known[key] = known
+        return known
 
     def need(self, definition: Definition) -> None:
         self._needs[definition.name] = definition

@@ -50,6 +50,7 @@ class Members:
         self._project = evaluation.project
         self._contexts: dict[tuple[int, int], tuple[Instance, Context, Context]] = {}
         self._foreign: dict[str, list[tuple[str, ...]]] = {}
+        self._targets: dict[tuple[str, int], tuple[Ref, ...]] = {}
 
     # Attributes.
 
@@ -195,11 +196,17 @@ class Members:
             if not any(chain.endswith(ending) for chain in module.facts.scopes[index].uses):
                 continue
             receiver = self_name(module.definition(index)) if index else None
-            for stmt in statements(module.body(index)):
-                for target in _stored(stmt):
-                    head, _, last = target.name.rpartition(".")
-                    if last == name and head and head != receiver:
-                        yield self._project.types.of(module, index, Ref(head, target.line, target.column))
+            for target in self._targets_in(module, index):
+                head, _, last = target.name.rpartition(".")
+                if last == name and head != receiver:
+                    yield self._project.types.of(module, index, Ref(head, target.line, target.column))
+
+    def _targets_in(self, module: Module, index: int) -> tuple[Ref, ...]:
+        """The attributes a scope assigns to, or to elements of."""
+        key = (module.path, index)
+        if key not in self._targets:
+            self._targets[key] = tuple(one for stmt in statements(module.body(index)) for one in _stored(stmt))
+        return self._targets[key]
 
     def _option(self, where: Where, name: str, depth: int) -> Values:
         """The default of the only command-line option of that name the parsing file can see; others are unknown."""

@@ -123,12 +123,12 @@ class Quantities(Analysis):
             sites = self.callers.of(definition)
             for site in sites:
                 frame = Frame(site.call, site.module, site.scope, None, site.skip)
-                yield Context({**context.frames, definition.name: frame}, context.selves)
+                yield context.fork(definition.name, frame)
             if sites:
                 return
         for definition in needs if defaults else ():
             nobody = Frame(_BLANK, definition.module, definition.index, None, 1)
-            yield Context({**context.frames, definition.name: nobody}, context.selves)
+            yield context.fork(definition.name, nobody)
             return
 
     # Weaker evidence.

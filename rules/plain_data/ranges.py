@@ -153,17 +153,18 @@ class Ranges(Analysis):
 
     def _reaching(self, module: Module, site: CallSite, name: str, slot: Slot, given: Expr) -> Iterator[Excess]:
         target = f"{name.rpartition('.')[2]}({slot.argument})"
-        here = module.place(site.call)
         items = given.items if slot.elements and isinstance(given, Build) and given.kind != "dict" else [given]
         for item in items:
             if isinstance(item, Const):
                 if _is_number(item.value) and not slot.admits(item.value):  # type: ignore[arg-type]
+                    here = module.place(site.call)
                     yield Excess(item.value, here, here, target, slot.quantity, slot.range)  # type: ignore[arg-type]
                 continue
             if isinstance(item, Starred):
                 continue
             for number, place in self._arriving(module, site.scope, site.statement, item):
                 if not slot.admits(number):
+                    here = module.place(site.call)
                     yield Excess(number, place or here, here, target, slot.quantity, slot.range)
                     break
 
@@ -224,9 +225,9 @@ class Ranges(Analysis):
     def _divided(self, module: Module, scope: int, stmt: Stmt, node: Binary, temperature: Ref) -> Iterator[Excess]:
         if temperature.name.rpartition(".")[2] not in _TEMPERATURE:
             return
-        here = module.place(node)
         for number, place in self._arriving(module, scope, stmt, temperature):
             if number == 0:
+                here = module.place(node)
                 yield Excess(number, place or here, here, f"a division by {temperature.name}", "temperature", "above 0")
                 return
 

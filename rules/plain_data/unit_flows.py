@@ -46,7 +46,6 @@ _READINGS = frozenset({"total_seconds", "elapsed_time"})
 _MEASURED = frozenset({"time", "angle", "size", "frequency", "brightness", "share"})
 _COMMON = frozenset({"angle", "share"})  # wanted by calls that every file has: asked only near such names
 _COMPARED = frozenset({"<", "<=", ">", ">=", "==", "!="})
-_MOST_NEAR = 12  # files that import one with such names: of more, the names are everybody's
 _RATES_IN_KHZ = frozenset({8, 16, 22, 24, 32, 44, 48, 96, 11.025, 22.05, 44.1})
 
 
@@ -107,31 +106,30 @@ class UnitFlows(Analysis):
                     continue
                 if isinstance(given, Const):
                     yield from self._literal(module, site.call, name, slot, given)
-                elif self._is_worth_asking(module, slot.quantity):
+                elif self._is_worth_asking(module, site.scope, given, slot.quantity):
                     yield from self._slot(module, site.scope, site.call, name, slot, given)
 
-    def _is_worth_asking(self, module: Module, unit: str) -> bool:
-        """Whether names of another unit of the dimension are near; asked of dimensions every file has calls of."""
+    def _is_worth_asking(self, module: Module, scope: int, given: Expr, unit: str) -> bool:
+        """Whether a name of another unit of the dimension gets there; asked of dimensions every file has calls of."""
         dimension = self._units.dimension(unit)
-        if dimension not in _COMMON:
+        if dimension is None or dimension not in _COMMON:
             return True
-        near = self._near.get((dimension or "", unit))
-        if near is None:
-            near = self._near[dimension or "", unit] = self._naming(dimension or "", unit)
-        return module.path in near
+        carried = self._named.get(unit)
+        if carried is None:
+            carried = self._named[unit] = self._carrying(dimension, unit)
+        here = carried.get((module.path, scope))
+        return here is not None and here.carries(given)
 
     @cached_property
-    def _near(self) -> dict[tuple[str, str], frozenset[str]]:
+    def _named(self) -> dict[str, dict[tuple[str, int], Carried]]:
         return {}
 
-    def _naming(self, dimension: str, unit: str) -> frozenset[str]:
-        """The files with names of the dimension's other units, and what they import or are imported by."""
-        imports = self.project.imports
-        found: set[str] = set()
-        for module in self._mentions.naming(dimension, unit):
-            importers = imports.importers(module)
-            found |= {module.path, *imports.imported(module), *(importers if len(importers) <= _MOST_NEAR else ())}
-        return frozenset(found)
+    def _carrying(self, dimension: str, unit: str) -> dict[tuple[str, int], Carried]:
+        """The scopes that names of the dimension's other units get to."""
+        names = self._mentions.naming(dimension, unit)
+        callers = self._asking.quantities.callers
+        carriers = Carriers(self.project, callers, frozenset(), frozenset(), _anything, fields=names)
+        return {(one.module.path, one.scope): one for one in carriers.scopes()}
 
     def _literal(self, module: Module, call: Call, name: str, slot: WantedSlot, given: Const) -> Iterator[Conflict]:
         if slot.quantity == "hertz" and given.value in _RATES_IN_KHZ and given.value is not True:
@@ -294,6 +292,10 @@ class UnitFlows(Analysis):
 
     def _short(self, evidence: Evidence) -> str:
         return self._units.rows[evidence.quantity].short
+
+
+def _anything(_module: Module, _scope: int, _expr: Expr) -> bool:
+    return True
 
 
 def _by(evidence: Evidence) -> str:

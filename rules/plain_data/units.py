@@ -92,6 +92,10 @@ class Units(Analysis):
     def _tokens(self) -> dict[str, str]:
         return {token: name for name, row in self.rows.items() for token in row.tokens}
 
+    @cached_property
+    def _endings(self) -> tuple[str, ...]:
+        return tuple(self._tokens)
+
     def dimension(self, unit: str) -> str | None:
         """What a unit measures; None for a quantity that is no unit."""
         row = self.rows.get(unit)
@@ -132,6 +136,8 @@ class Units(Analysis):
     def named(self, name: str) -> str | None:
         """The unit a name ends in: ``backoff_ms`` is milliseconds. ``ms_per_s`` and ``to_ms`` are none."""
         if name not in self._named:
+            if name.isascii() and not name.rstrip("_").lower().endswith(self._endings):
+                return None
             words = [word.lower() for word in _WORD.findall(name)]
             unit = self._tokens.get(words[-1]) if (words and len(words[-1]) > 1) or len(words) > 1 else None
             self._named[name] = None if unit is None or not _RATES.isdisjoint(words) else unit
@@ -162,27 +168,21 @@ class Units(Analysis):
 
 
 class UnitNames(Analysis):
-    """Which files have names that speak of units, tests left out."""
+    """Which names of the project speak of units."""
 
     @cached_property
-    def _files(self) -> dict[str, list[tuple[str, Module]]]:
-        """Files by dimension, with the unit."""
+    def _names(self) -> dict[str, list[str]]:
+        """The identifiers that speak of each unit."""
         units = self.project[Units]
-        known: dict[str, str | None] = {}
-        found: dict[str, list[tuple[str, Module]]] = {}
-        for module in self.project.modules.values():
-            if module.role != "project" or module.is_test:
-                continue
-            said = set()
-            for name in module.facts.mentions:
-                if name not in known:
-                    known[name] = units.named(name)
-                if (unit := known[name]) is not None:
-                    said.add(unit)
-            for unit in said:
-                found.setdefault(units.dimension(unit) or "", []).append((unit, module))
+        found: dict[str, list[str]] = {}
+        for name in self.project.callers.identifiers:
+            unit = units.named(name)
+            if unit is not None:
+                found.setdefault(unit, []).append(name)
         return found
 
-    def naming(self, dimension: str, other: str) -> list[Module]:
-        """The files with names of a dimension's units other than ``other``."""
-        return [module for unit, module in self._files.get(dimension, ()) if unit != other]
+    def naming(self, dimension: str, other: str) -> frozenset[str]:
+        """The identifiers that speak of a dimension's units other than ``other``."""
+        dimension_of = self.project[Units].dimension
+        units = [unit for unit in self._names if unit != other and dimension_of(unit) == dimension]
+        return frozenset(name for unit in units for name in self._names[unit])

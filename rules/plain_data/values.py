@@ -45,10 +45,16 @@ class Context(msgspec.Struct, frozen=True, eq=False):
     frames: Mapping[str, Frame] = msgspec.field(default_factory=dict)
     selves: Mapping[str, Instance] = msgspec.field(default_factory=dict)
     root: Context | None = None
+    forked: Context | None = None  # the same but for the frame of ``by``
+    by: str = ""
 
     @property
     def base(self) -> Context:
         return self.root or self
+
+    def fork(self, name: str, frame: Frame) -> Context:
+        """This context, with a call that runs one more function."""
+        return Context({**self.frames, name: frame}, self.selves, None, self, name)
 
 
 class Where(msgspec.Struct, frozen=True, eq=False):
