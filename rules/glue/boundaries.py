@@ -17,6 +17,10 @@ from .vendors import vendor_of
 _THIN = 4  # statements
 _MOST = 2 / 3
 _CALLS = 3
+_SETTINGS = ("config", "cfg", "settings", "args", "arguments", "options", "params", "hparams")
+_FRAMEWORKS = frozenset(
+    "torch tensorflow keras flax jax sklearn lightning pytorch_lightning transformers xgboost lightgbm".split()
+)
 _SAYS = frozenset("debug info warning warn error exception critical log print".split())
 
 
@@ -50,16 +54,22 @@ class Boundaries(Analysis):
         return vendor < 2 and 0 < vendor + crossings <= _CALLS
 
     def _speaks_project(self, module: Module, index: int) -> bool:
-        """Whether a function takes or returns a type of the project's own."""
+        """Whether a function takes or returns a type of the project's own: no settings, no model of a framework."""
         scope = module.scope(index)
         written = [scope.returns, *(parameter.annotation for parameter in scope.parameters)]
         types = self.project.types
         return any(
-            ":" in name
+            ":" in name and not self._is_aside(name)
             for annotation in written
             if annotation is not None
             for name in types.annotated(module, scope.parent, annotation)
         )
+
+    def _is_aside(self, name: str) -> bool:
+        """Whether a class holds settings, or is a part of a framework that the project only fills in."""
+        if name.lower().endswith(_SETTINGS):
+            return True
+        return any(base.partition(".")[0] in _FRAMEWORKS for base in self.project.mro(name) if ":" not in base)
 
 
 def _public(module: Module) -> Iterator[int]:

@@ -24,6 +24,7 @@ class Conversion(Row, frozen=True, kw_only=True):
     copies: bool = False
     attribute: bool = False
     tells: bool = False
+    takes: tuple[str, ...] = ()
 
 
 class Operation(Row, frozen=True, kw_only=True):
@@ -46,6 +47,7 @@ class Representation(Row, frozen=True, kw_only=True):
     not_of: tuple[str, ...] = ()
     ends: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
 
 
 class Conversions(Analysis):

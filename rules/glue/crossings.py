@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from msgspec import Struct
 
 from mldebt.facts.schema import Attribute, Binary, Call, Expr, Ref, Subscript, Wait
@@ -32,6 +34,15 @@ _HOLDERS = frozenset(
 # Methods only tensors of torch have: they tell what their receiver is.
 _TORCH_ONLY = frozenset({"detach", "cpu", "cuda", "unsqueeze", "permute", "contiguous"})
 _TAKES = {"torch.from_numpy": "numpy", "PIL.Image.fromarray": "numpy", "polars.from_pandas": "pandas"}
+# Methods that tell the library of what they are called on, as far as a file imports one such library only.
+TELLS = {
+    "to_numpy": ("pandas", "polars"),
+    "numpy": ("torch", "tensorflow"),
+    "toPandas": ("pyspark",),
+    "to_pandas": ("polars", "arrow"),
+    "to_arrow": ("polars",),
+}
+_ROOTS = {"pyarrow": "arrow", "keras": "tensorflow"}
 # Methods whose results are plain values: what they are called on tells nothing about those.
 _ENDS = frozenset({"item", "tolist", "size", "dim", "shape", "keys", "items", "to_dict", "numel", "head"})
 
@@ -41,6 +52,16 @@ def converted(row: Operation, call: Call) -> Expr | None:
     if row.method and not row.argument:
         return owner(call.function) if isinstance(call.function, (Ref, Attribute)) else None
     return call.args[0] if call.args else None
+
+
+def _before_lists(value: Expr) -> Expr:
+    """What a list was made of: ``DataFrame(array.tolist())`` is made of an array."""
+    while isinstance(value, Call) and isinstance(value.function, (Ref, Attribute)):
+        before = owner(value.function) if value.function.name.rpartition(".")[2] == "tolist" else None
+        if before is None or value.args:
+            break
+        value = before
+    return value
 
 
 class Crossing(Struct, frozen=True):
@@ -72,6 +93,7 @@ class Crossings:
         spelled = [
             (scope, node)
             for scope in scopes
+            if spoken.is_said(self._module, (scope,), here, 1)  # annotations say most of them
             for said in spoken.of(self._module, scope)
             if is_value(said.statement, said.root)
             for node in said.nodes
@@ -99,13 +121,27 @@ class Crossings:
             if row is None or not row.crosses or row.to in PLAIN:
                 return None
             value = converted(row, node)
-            source = self.library(scope, value) or _TAKES.get(row.name) if value is not None else None
+            value = _before_lists(value) if value is not None else None
+            source = self.library(scope, value) or self.told(row.name) if value is not None else None
             return None if source is None else (source, row.to)
         if isinstance(node, (Ref, Attribute)) and node.name.endswith(".values"):
             before = owner(node)
             source = self.library(scope, before) if before is not None else None
             return (source, "numpy") if source == "pandas" else None
         return None
+
+    def told(self, name: str) -> str | None:
+        """The library of what a conversion of this name converts, where the name tells in this file."""
+        if name in _TAKES:
+            return _TAKES[name]
+        candidates = [one for one in TELLS.get(name, ()) if one in self.imported]
+        return candidates[0] if len(candidates) == 1 else None
+
+    @cached_property
+    def imported(self) -> frozenset[str]:
+        """The libraries the file imports, as families of values."""
+        roots = {fact.module.partition(".")[0] for fact in self._module.facts.imports if not fact.level}
+        return frozenset(_ROOTS.get(root, root) for root in roots)
 
     def library(self, scope: int, expr: Expr, depth: int = _FARTHEST) -> str | None:
         """The library an expression's value belongs to, by what made it; None when that is not seen."""

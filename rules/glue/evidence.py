@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from functools import cached_property
 
 from mldebt.facts.arguments import UNKNOWN, argument
@@ -16,6 +17,7 @@ _NUMBERS = ("float", "int", "uint", "double", "single", "half", "f4", "f8")
 # Libraries whose values have ``tolist`` too.
 _LISTS = _TENSOR_LIBRARIES.union("numpy pandas polars jax scipy sklearn cupy pyarrow array datasets".split())
 _ASKS = frozenset({"isinstance", "is_tensor", "hasattr"})
+_FRAMES = frozenset({"set_output", "set_config"})
 _NETWORKS = ("model", "net", "network", "module", "encoder", "decoder", "backbone", "head", "classifier")
 
 
@@ -35,7 +37,7 @@ class Evidence:
         if isinstance(node, Call) and isinstance(node.function, (Ref, Attribute)):
             names = self._module.names(self._scope, node.function)
             if names:
-                return all(_makes(about, name) for name in names)
+                return all(_makes(about, name) or self._gives(about, name) for name in names)
             if kind == "torch" and self._is_network(node.function):
                 return True
         on = receiver(node)
@@ -43,6 +45,12 @@ class Evidence:
             return on[1] in about.own or (on[1] in about.alike and self.has_kind(kind, on[0], depth))
         values = self._values(node) if depth > 0 else []
         return bool(values) and all(self.has_kind(kind, value, depth - 1) for value in values)
+
+    def _gives(self, about: Representation, name: str) -> bool:
+        """Whether a method gives it, where the file does not ask scikit-learn for frames."""
+        if _FRAMES & self._module.mentions:
+            return False
+        return any(fnmatchcase(name, pattern) for pattern in about.patterns)
 
     def _is_network(self, function: Ref | Attribute) -> bool:
         """Whether a call runs a torch module: by its class, or by its name where no other library's value can come."""

@@ -26,6 +26,7 @@ from mldebt.facts.schema import (
     Scope,
     Starred,
     Stmt,
+    Wait,
 )
 from mldebt.facts.walk import calls_in, expressions, statements, walk
 from mldebt.module import CallSite, Module
@@ -112,7 +113,7 @@ class Forwards(Analysis):
 
 def _may_forward(scope: Scope) -> bool:
     """Whether what a function reads is its parameters and one name more: told without its body."""
-    if scope.kind != FUNCTION or scope.decorators or scope.asynchronous or scope.generator or scope.returns is not None:
+    if scope.kind != FUNCTION or scope.generator or scope.returns is not None or not _is_bare(scope):
         return False
     if scope.end_line - scope.body_line > _MOST_LINES or scope.name.startswith("__") or not scope.parameters:
         return False
@@ -120,17 +121,35 @@ def _may_forward(scope: Scope) -> bool:
     if any(parameter.default is not None or parameter.annotation is not None for parameter in scope.parameters):
         return False
     others = [chain for chain in scope.uses if chain not in names]
-    return len(others) == 1 and not scope.inner and len(scope.bindings) == len(names)
+    own = scope.bindings.keys() - names  # ``result = load(path)`` and ``return result`` is one call as well
+    return len([chain for chain in others if chain not in own]) == 1 and not scope.inner and len(own) <= 1
+
+
+def _is_bare(scope: Scope) -> bool:
+    """Whether nothing is put around a function; a static method is still one."""
+    return all(isinstance(one, Ref) and one.name == "staticmethod" for one in scope.decorators)
+
+
+def _called(body: Sequence[Stmt]) -> Expr | None:
+    """The one expression a function evaluates, waited for or kept in a variable on its way out."""
+    value = body[0].value if body and isinstance(body[0], (Return, Do, Assign)) else None
+    if len(body) == 2 and isinstance(body[0], Assign) and isinstance(body[1], Return):
+        kept, given = body[0].targets, body[1].value
+        same = len(kept) == 1 and isinstance(kept[0], Ref) and isinstance(given, Ref) and kept[0].name == given.name
+        value = value if same else None
+    elif len(body) != 1 or isinstance(body[0], Assign):
+        return None
+    return value.value if isinstance(value, Wait) and value.kind == "await" else value
 
 
 def _forward(module: Module, index: int) -> Forward | None:
     body = module.body(index)
     scope = module.scope(index)
-    if len(body) != 1 or not isinstance(body[0], (Return, Do)) or not isinstance(body[0].value, Call):
+    call = _called(body)
+    if not isinstance(call, Call):
         return None
-    call = body[0].value
     parameters: Sequence[Parameter] = scope.parameters
-    if module.scope(scope.parent).kind == CLASS:
+    if module.scope(scope.parent).kind == CLASS and not scope.decorators:
         if parameters[0].kind in (VARARGS, KWARGS):
             return None
         parameters = parameters[1:]
@@ -140,7 +159,7 @@ def _forward(module: Module, index: int) -> Forward | None:
     definition = module.definition(index)
     if not names or definition.name in names or _builds(module, names):
         return None
-    return Forward(definition, call, names, isinstance(body[0], Return))
+    return Forward(definition, call, names, isinstance(body[0], Return) and not scope.asynchronous)
 
 
 def _builds(module: Module, names: Sequence[str]) -> bool:
@@ -211,7 +230,13 @@ def names_a_concept(forward: Forward) -> bool:
     """Whether a function's name is a term of its own, as ``net_input`` is for a product, and not the callee's."""
     own = _words(forward.definition.scope.name)
     callee = {word for name in forward.names for word in _words(name.rpartition(":")[2].rpartition(".")[2])}
-    return bool(own) and own[0] not in _VERBS and callee.isdisjoint(own)
+    return bool(own) and own[0] not in _VERBS and not any(_alike(one, other) for one in own for other in callee)
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two words are the same, or one is the other cut short: ``concat`` and ``cat``."""
+    short, long = sorted((one, other), key=len)
+    return one == other or (len(short) > 2 and (long.startswith(short) or long.endswith(short)))
 
 
 def has_siblings(forward: Forward, forwards: Mapping[str, Forward]) -> bool:

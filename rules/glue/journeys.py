@@ -7,39 +7,33 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from mldebt.facts.schema import (
+    Assign,
     Attribute,
     Binary,
     Build,
     Call,
     Comprehension,
     Conditional,
+    Do,
     Expr,
     Ref,
     Starred,
+    Stmt,
     Subscript,
     Unary,
     Wait,
 )
+from mldebt.facts.walk import statements
 from mldebt.module import Module
 
 from .conversions import Operations
-from .crossings import Crossings, converted
+from .crossings import TELLS, Crossings, converted
 from .evidence import owner
 from .spoken import Spoken
 from .statements import StatementReader
 
 FRAMEWORKS = frozenset({"pandas", "polars", "numpy", "torch", "tensorflow", "jax", "pyspark", "arrow"})
 _DEEPEST = 60
-# Methods that tell the library of what they are called on, as far as a file imports one such library only.
-_TELLS = {
-    "to_numpy": ("pandas", "polars"),
-    "values": ("pandas",),
-    "numpy": ("torch", "tensorflow"),
-    "toPandas": ("pyspark",),
-    "to_pandas": ("polars", "arrow"),
-    "to_arrow": ("polars",),
-}
-_ROOTS = {"pyarrow": "arrow", "keras": "tensorflow"}
 
 
 class Step(Struct, frozen=True):
@@ -60,9 +54,8 @@ class Journeys:
         self._module = module
         self._reader = StatementReader(known, module)
         self._crossings = Crossings(known, module)
-        imported = {fact.module.partition(".")[0] for fact in module.facts.imports if not fact.level}
-        self._imported = {_ROOTS.get(root, root) for root in imported}
         self._known: dict[int, Journey] = {}
+        self._stored: dict[int, dict[str, list[tuple[int, Expr]]]] = {}
 
     def longest(self, scope: int) -> Journey:
         """The journey with most steps that any value of a function makes; of two, the earlier."""
@@ -108,10 +101,9 @@ class Journeys:
         return (*before, Step(expr, source, target))
 
     def _told(self, name: str) -> str | None:
-        if name == "torch.from_numpy":
-            return "numpy"
-        candidates = [one for one in _TELLS.get(name, ()) if one in self._imported]
-        return candidates[0] if len(candidates) == 1 else None
+        if name == "values":
+            return "pandas" if "pandas" in self._crossings.imported else None
+        return self._crossings.told(name) if name in TELLS or name == "torch.from_numpy" else None
 
     def _parts(self, scope: int, expr: Expr) -> Iterator[Expr]:
         """What a value is made of: one step back."""
@@ -135,3 +127,27 @@ class Journeys:
             for origin in flow.origins(expr):
                 if origin.value is not None:
                     yield origin.value
+            for line, value in self._put(scope).get(expr.name, ()):
+                if line < expr.line:
+                    yield value
+
+    def _put(self, scope: int) -> dict[str, list[tuple[int, Expr]]]:
+        """What a body puts into its variables, by line: ``rows.append(x)``, ``frame["score"] = x``."""
+        known = self._stored.get(scope)
+        if known is None:
+            known = self._stored[scope] = {}
+            for stmt in statements(self._module.body(scope)):
+                for name, value in _puts(stmt):
+                    known.setdefault(name, []).append((stmt.line, value))
+        return known
+
+
+def _puts(stmt: Stmt) -> Iterator[tuple[str, Expr]]:
+    if isinstance(stmt, Do) and isinstance(stmt.value, Call) and isinstance(stmt.value.function, Ref):
+        name, _, method = stmt.value.function.name.rpartition(".")
+        if name and method in ("append", "extend") and len(stmt.value.args) == 1:
+            yield name, stmt.value.args[0]
+    elif isinstance(stmt, Assign):
+        for target in stmt.targets:
+            if isinstance(target, Subscript) and isinstance(target.value, Ref):
+                yield target.value.name, stmt.value

@@ -11,7 +11,8 @@ from mldebt.finding import Confidence, Place, Related, Severity, Span
 from mldebt.project.project import Project
 from mldebt.rule import Bad, Good, Problem, ProjectRule
 
-from .vendor_objects import Leak, Reach, VendorObjects
+from .object_reaches import Reach
+from .vendor_objects import Leak, VendorObjects
 
 _HOPS = 2
 _SHOWN = 40
@@ -41,7 +42,8 @@ class LeakyVendorType(ProjectRule):
     """A function hands a library's own object on, and callers all over the project reach into it.
 
     `return client.chat.completions.create(...)`, and three modules read `reply.choices[0].message.content`: two
-    attributes or keys of an object of the library, or more.
+    attributes or keys of an object of the library, or more. `reply["Body"].read()` is two as well. Followed are also
+    an object of a list, a property, and what a caller keeps in a variable, an attribute or gives its own function.
 
     ## Why it is debt
 
@@ -127,6 +129,196 @@ class LeakyVendorType(ProjectRule):
                     for name in ("a", "b", "c")
                 },
             },
+        ),
+        Bad(
+            {
+                "registry/runs.py": """
+                from mlflow.tracking import MlflowClient
+
+
+                class Registry:
+                    def __init__(self):
+                        self._client = MlflowClient()
+
+                    def runs(self, experiment) -> list:
+                        return [run for run in self._client.search_runs([experiment]) if run.info.status == "FINISHED"]
+
+                    @property
+                    def last(self):
+                        return self._client.search_runs(["0"], max_results=1)[0]
+                """,
+                **{
+                    f"report/{name}.py": """
+                    from registry.runs import Registry
+
+
+                    def table(experiment):
+                        rows = []
+                        for run in Registry().runs(experiment):
+                            data = run.data
+                            rows.append({"loss": data.metrics["loss"]})
+                        return rows
+
+
+                    def newest(registry: Registry):
+                        run = registry.last
+                        return run.info.run_id
+                    """
+                    for name in ("weekly", "monthly", "yearly")
+                },
+            },
+            findings=2,
+        ),
+        Bad(
+            {
+                "store/s3.py": """
+                import boto3
+                from botocore.exceptions import ClientError
+
+                s3 = boto3.client("s3")
+
+
+                def fetch(bucket, key) -> dict:
+                    try:
+                        response = s3.get_object(Bucket=bucket, Key=key)
+                    except ClientError:
+                        response = None
+                    return response
+
+
+                def pages(bucket):
+                    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                        yield page
+                """,
+                "jobs/weights.py": """
+                from store.s3 import fetch, pages
+
+
+                class Weights:
+                    def __init__(self, key):
+                        self.response = fetch("models", key)
+
+                    def read(self):
+                        return self.response["Body"].read()
+
+
+                def names():
+                    return [one["Key"] for page in pages("models") for one in page.get("Contents", [])]
+                """,
+                "jobs/labels.py": """
+                from store.s3 import fetch, pages
+
+
+                def text(response):
+                    return response["Body"].read().decode()
+
+
+                def labels(key):
+                    return text(fetch("labels", key))
+
+
+                def names():
+                    return [one["Key"] for page in pages("labels") for one in page.get("Contents", [])]
+                """,
+                "jobs/sizes.py": """
+                from store.s3 import fetch
+
+
+                def size(key):
+                    response = fetch("models", key)
+                    headers = response["ResponseMetadata"]
+                    return headers["HTTPHeaders"]
+                """,
+                "jobs/audit.py": """
+                from store.s3 import fetch, pages
+
+
+                def age(key):
+                    return fetch("audit", key).get("ResponseMetadata", {}).get("HTTPHeaders")
+
+
+                def names():
+                    for page in pages("audit"):
+                        for one in page["Contents"]:
+                            print(one["Key"])
+                """,
+            },
+            findings=2,
+        ),
+        Good(
+            {
+                "clients.py": """
+                import anthropic
+                import docker
+
+
+                def language():
+                    return anthropic.Anthropic()
+
+
+                def containers():
+                    return docker.from_env()
+                """,
+                **{
+                    f"app/{name}.py": """
+                    from clients import containers, language
+
+
+                    def run(text):
+                        containers().containers.run("worker")
+                        return language().messages.create(model="m", messages=text)
+                    """
+                    for name in ("a", "b", "c", "d")
+                },
+            }
+        ),
+        Good(
+            {
+                "tokens.py": """
+                from transformers import AutoTokenizer
+
+                tokenizer = AutoTokenizer.from_pretrained("bert-base-uncased")
+
+
+                def encode(text):
+                    return tokenizer(text, return_tensors="pt")
+                """,
+                **{
+                    f"app/{name}.py": """
+                    from tokens import encode
+
+
+                    def run(text):
+                        batch = encode(text)
+                        return batch["input_ids"].to("cuda"), batch["attention_mask"].shape[1]
+                    """
+                    for name in ("a", "b", "c", "d")
+                },
+            }
+        ),
+        Good(
+            {
+                "store.py": """
+                import boto3
+
+                s3 = boto3.client("s3")
+
+
+                def head(bucket, key):
+                    response = s3.head_object(Bucket=bucket, Key=key)
+                    return {"size": response["ContentLength"], "owner": {"name": response["Metadata"]["owner"]}}
+                """,
+                **{
+                    f"app/{name}.py": """
+                    from store import head
+
+
+                    def run(key):
+                        return head("models", key)["owner"]["name"]
+                    """
+                    for name in ("a", "b", "c", "d")
+                },
+            }
         ),
         Good(
             {

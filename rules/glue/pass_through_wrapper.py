@@ -171,6 +171,70 @@ class PassThroughWrapper(ProjectRule):
             """,
             anchors=("example.py:9",),
         ),
+        Bad(
+            {
+                "fusion/model.py": """
+                import torch
+                from torch import nn
+                from torch.nn import functional as F
+
+
+                class Fusion(nn.Module):
+                    def __init__(self, a, b, n):
+                        super().__init__()
+                        self.left, self.right = nn.Linear(a, 64), nn.Linear(b, 64)
+                        self.head = nn.Linear(128, n)
+
+                    def _concat(self, tensors, dim):
+                        return torch.cat(tensors, dim)
+
+                    @staticmethod
+                    def _pad_right(x, widths):
+                        padded = F.pad(x, widths)
+                        return padded
+
+                    def forward(self, x, y):
+                        z = self._concat([self.left(x).relu(), self._pad_right(y, (0, 1))], -1)
+                        return self.head(z)
+                """,
+                "fusion/train.py": "from fusion.model import Fusion\n\nprint(Fusion(1, 2, 3))\n",
+            },
+            findings=2,
+        ),
+        Good(
+            {
+                "net.py": """
+                import torch
+                from torch import nn
+
+
+                class Base(nn.Module):
+                    def _join(self, tensors, dim):
+                        raise NotImplementedError
+
+                    def forward(self, tensors):
+                        return self._join(tensors, 1)
+
+
+                class Wide(Base):
+                    def _join(self, tensors, dim):
+                        return torch.cat(tensors, dim)
+
+
+                class Net(nn.Module):
+                    def __init__(self):
+                        super().__init__()
+                        self.apply(self._initialise)
+
+                    def _initialise(self, module):
+                        nn.init.normal_(module)
+
+                    def forward(self, x):
+                        return x
+                """,
+                "train.py": "from net import Net, Wide\n\nprint(Net()(1), Wide()([]))\n",
+            }
+        ),
         Good(
             {
                 "weights.py": _LOAD,
@@ -375,6 +439,8 @@ class PassThroughWrapper(ProjectRule):
         uses = forwards.uses(definition)
         if not uses or any(use.site is None for use in uses) or any(use.module.is_test for use in uses):
             return []
+        if definition.scope.name.startswith("_") and any(use.module is not definition.module for use in uses):
+            return []
         packages = {use.package for use in uses}
         nested = any(name in forwards.all for name in forward.names)
         home = str(_package(definition.module))
@@ -391,14 +457,15 @@ class PassThroughWrapper(ProjectRule):
 
 
 def _is_plain(definition: Definition) -> bool:
-    """A function of a module; or a method of a class of no bases that no other class has."""
+    """A function of a module; or a method that no other class has: a private one, or one of a class of no bases."""
     parent = definition.parent
     if parent is None or not parent.is_class:
         return parent is not None and parent.is_module
     project = definition.module.project
-    if parent.scope.bases or parent.scope.decorators or project.subclasses(parent.name):
-        return False
     name = definition.scope.name
+    private = name.startswith("_")
+    if (parent.scope.bases and not private) or parent.scope.decorators or project.subclasses(parent.name):
+        return False
     others = (
         scope
         for module in project.modules.values()

@@ -141,6 +141,69 @@ class RoundTripConversion(Rule["cst.Call"]):
             findings=2,
             anchors=("example.py:10", "example.py:15"),
         ),
+        Bad(
+            {
+                "lib/matrix.py": """
+                import numpy as np
+                import pandas as pd
+                from sklearn.decomposition import PCA
+                from sklearn.preprocessing import StandardScaler
+
+
+                def scaled(path):
+                    raw = np.loadtxt(path, delimiter=",")
+                    z = StandardScaler().fit_transform(raw)
+                    frame = pd.DataFrame(z)
+                    matrix = frame.to_numpy()
+                    return matrix
+
+
+                def reduced(x):
+                    pca = PCA(8)
+                    pca.fit(x)
+                    z = pca.transform(x)
+                    return pd.DataFrame(z, columns=list("abcdefgh")).values
+
+
+                def copied(path):
+                    frame = pd.read_csv(path)
+                    rows = frame.to_dict("records")
+                    return pd.DataFrame(rows)
+                """,
+                "cluster.py": "from lib.matrix import scaled\n\nprint(scaled('x.csv'))\n",
+            },
+            findings=3,
+        ),
+        Good(
+            """
+            import numpy as np
+            import pandas as pd
+            from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+
+            def smoothed(path):
+                z = StandardScaler().fit_transform(np.loadtxt(path))
+                frame = pd.DataFrame(z).rolling(3).mean()
+                return frame.to_numpy()
+
+
+            def labelled(frame):
+                z = StandardScaler().fit_transform(frame)
+                table = pd.DataFrame(z, columns=frame.columns)
+                table.to_csv("scaled.csv")
+                return table.to_numpy()
+
+
+            def encoded(frame):
+                codes = OneHotEncoder().fit_transform(frame)
+                return pd.DataFrame(codes).to_numpy()
+
+
+            def kept(path):
+                frame = pd.read_csv(path)
+                return pd.DataFrame([row for row in frame.to_dict("records") if row["price"] > 0])
+            """
+        ),
         Good(
             """
             import numpy as np

@@ -23,6 +23,8 @@ from .spoken import Spoken
 _FARTHEST = 4  # variables a value is followed through
 _LONGEST = 20  # methods in a chain
 _DEVICE_WORDS = ("device", "dev", "gpu", "rank")
+_MOVED = frozenset({"to"})
+_HOST = b"cpu"  # one of two moves between devices names it
 
 
 class Step(Struct, frozen=True):
@@ -83,7 +85,7 @@ class RoundTrips(Analysis):
         for index in module.scopes_using(frozenset[str]().union(*(back for _, back in pairs))):
             used = {chain.rpartition(".")[2] for chain in module.scope(index).uses}
             words = frozenset(word for there, back in pairs if there & used for word in back & used)
-            if words:
+            if words and (words != _MOVED or _HOST in bytes(module.facts.bodies[index])):
                 yield from _Reader(known, module, index, words).trips()
 
 
@@ -212,7 +214,8 @@ class _Reader:
     def _means(self, row: Conversion, method: str, call: Call) -> bool:
         """``.to`` means what its argument says: to the host, or certainly to a device."""
         if method not in ("to", "cuda", "cpu"):
-            return not call.args and not call.keywords
+            words = [*call.args, *(keyword.value for keyword in call.keywords)]
+            return len(words) <= 1 and all(isinstance(one, Const) and one.value in row.takes for one in words)
         if method != "to":
             return True
         if len(call.args) + len(call.keywords) != 1 or (call.keywords and call.keywords[0].name != "device"):
@@ -232,7 +235,9 @@ class _Reader:
     def _plain(self, row: Conversion, call: Call) -> bool:
         """Whether nothing is done beside converting that would be lost: labels of a frame are, a dtype is work."""
         allowed = {"copy", "columns", "index", "name", *(("dtype",) if row.to == "numpy" else ())}
-        return row.to == "torch" or (len(call.args) <= 1 and all(word.name in allowed for word in call.keywords))
+        return row.to in ("torch", "tensorflow") or (
+            len(call.args) <= 1 and all(word.name in allowed for word in call.keywords)
+        )
 
     def _same_element(self, there: Step, back: Step) -> bool:
         """Whether a dtype NumPy is given on the way back is the one the array had."""

@@ -7,20 +7,19 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import ClassVar
 
-import msgspec
 from msgspec import Struct
 
 from mldebt.facts.schema import (
     FUNCTION,
-    IMPORTED,
-    PARAMETER,
-    Assign,
     Attribute,
     Bind,
     Boolean,
+    Build,
     Call,
+    Comprehension,
     Conditional,
     Const,
+    Do,
     Expr,
     Ref,
     Return,
@@ -28,14 +27,15 @@ from mldebt.facts.schema import (
     Subscript,
     Wait,
 )
-from mldebt.facts.walk import children, expressions, statements
+from mldebt.facts.walk import statements
 from mldebt.module import CallSite, Module
 from mldebt.project.definitions import Definition
 from mldebt.project.project import Project
 from mldebt.rule import Analysis, Table
 
 from .evidence import owner
-from .vendor_calls import ClientReader, Volatile
+from .object_reaches import Reach, Reaches, passed
+from .vendor_calls import ClientReader, SelfAttributes, Volatile
 from .vendors import others, vendor_among
 
 # What gives a client, a session or a connection: callers are to call methods of these.
@@ -44,28 +44,35 @@ _MAKES = tuple(
     llm openai model pipeline load index container builder""".split()
 )
 _NEAR = 20
+_FARTHEST = 5
 _WORTH = 2  # callers looked at for each function that need not be understood then
 # What can be an object of a library, as the types of expressions are told.
-_GIVES = frozenset({Ref, Call, Attribute, Conditional, Boolean, Bind, Wait})
-_SUBSCRIPT = msgspec.msgpack.encode(Subscript(Const(0), Const(0), 0, 0, 0, 0))[:2]  # how one begins, encoded
+_GIVES = frozenset({Ref, Call, Attribute, Subscript, Conditional, Boolean, Bind, Wait, Build, Comprehension})
 _NOTHING = frozenset({"__init__", "__post_init__"})  # they return None
 _ARRAYS = frozenset({"numpy", "torch", "pandas", "polars", "jax", "tensorflow", "scipy", "pyarrow"})
+# What an annotation may say without saying whose object it is.
+_HOLDERS = frozenset(
+    """builtins.dict builtins.list builtins.tuple typing.Dict typing.List typing.Tuple typing.Mapping typing.Sequence
+    typing.Iterable typing.Iterator typing.Generator collections.abc.Mapping collections.abc.Sequence
+    collections.abc.Iterable collections.abc.Iterator""".split()
+)
+# Libraries whose loaded models give their output when they are called.
+_CALLED = frozenset({"transformers", "ultralytics"})
+_TENSORS = frozenset({"transformers"})  # the elements of their objects are tensors, everybody's
 
 
 class Leak(Struct, frozen=True):
-    """A function that returns an object of ``library``. ``returned``: the statement that does."""
+    """A function that returns an object of ``library``.
+
+    Args:
+        returned: The statement that does.
+        element: Which element of a returned tuple the object is; None: it is returned alone.
+    """
 
     definition: Definition
     library: str
     returned: Stmt
-
-
-class Reach(Struct, frozen=True):
-    """A place that reaches into what a function returned: ``choices.message.content``."""
-
-    module: Module
-    line_of: Expr
-    hops: tuple[str, ...]
+    element: int | None = None
 
 
 class VendorObjects(Analysis):
@@ -76,7 +83,7 @@ class VendorObjects(Analysis):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
-        self._deep: dict[tuple[str, int], bool] = {}
+        self._leaks: dict[str, Leak | None] = {}
 
     @cached_property
     def libraries(self) -> frozenset[str]:
@@ -96,14 +103,14 @@ class VendorObjects(Analysis):
         for module, index in self._functions(modules):
             scope = module.scope(index)
             if scope.name not in near:
-                near[scope.name] = self._near(scope.name, modules, hops)
-            if len(near[scope.name] - {module.path}) < modules:
+                near[scope.name] = self._near(scope.name, modules)
+            asked = _is_property(module.definition(index))
+            if not asked and len(near[scope.name] - {module.path}) < modules:
                 continue
             written = self.project.types.annotated(module, scope.parent, scope.returns) if scope.returns else ()
-            if written and self.library(written) is None:
+            if written and self.library(written) is None and _HOLDERS.isdisjoint(written):
                 continue  # most functions that say what they return: their bodies need not be read
-            returns = _returned(module, index)
-            if returns and (written or any(type(stmt.value) in _GIVES for stmt in returns)):
+            if any(type(value) in _GIVES for _, value in _returned(module, index)):
                 found.append((module, index))
         counts = Counter(module.scope(index).name for module, index in found)
         reached: dict[str, frozenset[str] | None] = {}
@@ -112,8 +119,8 @@ class VendorObjects(Analysis):
             if name not in reached:
                 reached[name] = self._reached(name, counts[name], hops)
             paths = reached[name]
-            if paths is None or len(paths - {module.path}) >= modules:
-                leak = self._leak(module, index)
+            if paths is None or _is_property(module.definition(index)) or len(paths - {module.path}) >= modules:
+                leak = self.leak(module.definition(index))
                 if leak is not None:
                     yield leak
 
@@ -129,48 +136,36 @@ class VendorObjects(Analysis):
         said = {name for name in names if len(self.project.callers.mentioning((name,))) >= modules}
         for module in found:
             for index, scope in enumerate(module.facts.scopes):
-                if scope.kind == FUNCTION and not scope.generator and scope.name in said:
+                if scope.kind == FUNCTION and scope.name in said:
                     yield module, index
 
-    def _near(self, name: str, modules: int, hops: int) -> frozenset[str]:
-        """Modules that may reach into what functions of a name return, one more than asked for at the most."""
+    def _near(self, name: str, modules: int) -> frozenset[str]:
+        """Modules that may call functions of a name, one more than asked for at the most."""
         found: set[str] = set()
         spellings = self.project.spellings((name,))
         for module in self.project.callers.mentioning(spellings):
-            if not module.is_test and any(
-                self._may_reach(module, index, hops) for index in module.scopes_using(spellings)
-            ):
+            if not module.is_test and module.scopes_using(spellings):
                 found.add(module.path)
                 if len(found) > modules:
                     break
         return frozenset(found)
 
-    def _may_reach(self, module: Module, index: int, hops: int) -> bool:
-        """Whether a scope reads so deep in anything it calls or assigns: told without decoding its body."""
-        key = (module.path, index)
-        known = self._deep.get(key)
-        if known is None:
-            scope = module.scope(index)
-            known = self._deep[key] = _SUBSCRIPT in bytes(module.facts.bodies[index]) or any(
-                chain.count(".") >= hops
-                and (chain[0] == "." or scope.bindings.get(chain.partition(".")[0], 0) & ~(IMPORTED | PARAMETER))
-                for chain in scope.uses
-            )
-        return known
-
     def _reached(self, name: str, functions: int, hops: int) -> frozenset[str] | None:
         """The modules that by their looks reach into what functions of a name return; None where looking is dear."""
         spellings = self.project.spellings((name,))
-        readers: list[tuple[Module, int]] = []
+        calls: dict[str, dict[int, int | None]] = {}
+        readers = 0
         for module in self.project.callers.mentioning(spellings):
             if not module.is_test:
-                readers += [(module, index) for index in module.scopes_using(spellings)]
-                if len(readers) > _WORTH * functions:
+                readers += len(module.scopes_using(spellings))
+                if readers > _WORTH * functions:
                     return None
+                calls[module.path] = {id(site.call): None for _, site in _spelled(module, spellings)}
+        modules = self.project.modules
         return frozenset(
-            module.path
-            for module, index in readers
-            if self._may_reach(module, index, hops) and _reaches_into(module, index, spellings, hops)
+            path
+            for path, results in calls.items()
+            if results and any(len(reach.hops) >= hops for reach in Reaches(modules[path], results).all())
         )
 
     def _roots(self, path: str) -> bool:
@@ -182,149 +177,172 @@ class VendorObjects(Analysis):
         )
         return any(head[0] in self.libraries or ".".join(head[:2]) in self.libraries for head in heads)
 
+    def leak(self, definition: Definition) -> Leak | None:
+        """What a function of the project leaks."""
+        known = self._leaks
+        if definition.name not in known:
+            known[definition.name] = None  # what calls itself is told by its other returns
+            known[definition.name] = self._leak(definition.module, definition.index)
+        return known[definition.name]
+
     def _leak(self, module: Module, index: int) -> Leak | None:
         definition, returns = module.definition(index), _returned(module, index)
         classes = self.project.types.returns(definition)
-        if classes:
+        if classes and _HOLDERS.isdisjoint(classes):
             library = self.library(classes) if len(classes) == 1 and not _makes(classes[0]) else None
-            return Leak(definition, library, returns[-1]) if library is not None else None
-        reader = ClientReader(self, module, index)
-        for stmt in returns:
-            library = self._object(reader, module, index, stmt.value) if stmt.value is not None else None
-            if library is not None:
-                return Leak(definition, library, stmt)
+            return Leak(definition, library, returns[-1][0]) if library is not None else None
+        reader = ObjectReader(self, module, index)
+        for stmt, value in returns:
+            parts = value.items if isinstance(value, Build) and value.kind == "tuple" else [value]
+            for number, part in enumerate(parts):
+                library = reader.library(part)
+                if library is not None:
+                    return Leak(definition, library, stmt, number if part is not value else None)
         return None
-
-    def _object(self, reader: ClientReader, module: Module, index: int, value: Expr, depth: int = 4) -> str | None:
-        """The library an expression is an object of, clients left out."""
-        if isinstance(value, Wait) and value.value is not None:
-            value = value.value
-        if isinstance(value, Ref) and "." not in value.name and depth:
-            origins = self.project.flow(module.definition(index)).origins(value)
-            values = [origin.value for origin in origins if origin.kind == "assign" and not origin.path]
-            if len(values) != len(origins) or not values:
-                return None
-            found = {self._object(reader, module, index, one, depth - 1) for one in values if one is not None}
-            return found.pop() if len(found) == 1 else None
-        if not isinstance(value, Call):
-            return None
-        named = reader.called(value)
-        if named is not None:
-            return None if _makes(named[1]) else named[0]
-        if not isinstance(value.function, (Ref, Attribute)):
-            return None
-        last = value.function.name.rpartition(".")[2]
-        before = owner(value.function)
-        library = reader.client(before, 5) if before is not None and not _makes(last) else None
-        if library is None and self.library(self.project.types.of(module, index, value.function)) == "transformers":
-            return "transformers"  # a model that is called gives its output
-        return None if library == "transformers" else library
 
     # Who reaches into it.
 
     def reaches(self, leak: Leak) -> list[Reach]:
         """The places in other modules that read attributes of attributes of what the function returns."""
-        name = leak.definition.scope.name
-        spellings = self.project.spellings((leak.definition.name,)) | {name}
+        definition, calls = leak.definition, self.project.calls
+        spellings = self.project.spellings((definition.name,)) | {definition.scope.name}
+        asked = _is_property(definition)
         found: list[Reach] = []
         for module in self.project.modules.values():
-            if module is leak.definition.module or module.is_test or spellings.isdisjoint(module.mentions):
+            if module is definition.module or module.is_test or spellings.isdisjoint(module.mentions):
                 continue
-            for index in module.scopes_using(spellings):
-                found += self._reaches(module, index, leak.definition, spellings)
+            results = {
+                id(site.call): leak.element
+                for index, site in _spelled(module, spellings)
+                if any(edge.target.name == definition.name for edge in calls.targets(module, index, site.call))
+            }
+            if results or asked:
+                found += Reaches(module, results, definition if asked else None).all()
+        if leak.library in _TENSORS:
+            return [reach for reach in found if not reach.hops[-1:] or not reach.hops[-1].endswith("()")]
         return found
 
-    def _reaches(self, module: Module, index: int, target: Definition, spellings: frozenset[str]) -> Iterator[Reach]:
-        results = {
-            id(site.call): site
-            for site in module.call_sites(index)
-            if getattr(site.call.function, "name", "").rpartition(".")[2] in spellings
-            and any(edge.target.name == target.name for edge in self.project.calls.targets(module, index, site.call))
-        }
-        if not results:
-            return
-        variables = {name for site in results.values() for name in _assigned(site)}
-        flow = self.project.flow(module.definition(index))
-        for stmt in statements(module.body(index)):
-            for expr in expressions(stmt, module.facts.scopes):
-                for root, hops, node in chains(expr):
-                    if isinstance(root, Call) and id(root) in results:
-                        yield Reach(module, node, hops)
-                    elif isinstance(root, Ref) and root.name in variables:
-                        origins = flow.origins(root)
-                        if any(origin.value is not None and _of(origin.value) in results for origin in origins):
-                            yield Reach(module, node, hops)
+
+def _is_property(definition: Definition) -> bool:
+    return any(getattr(one, "name", "").endswith("property") for one in definition.scope.decorators)
 
 
-def _returned(module: Module, index: int) -> list[Return]:
-    """The statements of a function that return something."""
-    return [stmt for stmt in statements(module.body(index)) if isinstance(stmt, Return) and stmt.value is not None]
+def _returned(module: Module, index: int) -> list[tuple[Stmt, Expr]]:
+    """What a function returns or yields, with the statements that do."""
+    generates = module.scope(index).generator
+    found: list[tuple[Stmt, Expr]] = []
+    for stmt in statements(module.body(index)):
+        value = stmt.value if isinstance(stmt, Return) else None
+        if generates and isinstance(stmt, Do) and isinstance(stmt.value, Wait) and stmt.value.kind != "await":
+            value = stmt.value.value
+        if value is not None:
+            found.append((stmt, value))
+    return found
 
 
-def _reaches_into(module: Module, index: int, spellings: frozenset[str], hops: int) -> bool:
-    """Whether a scope reads so deep in what a call of one of these names returns, whatever is called."""
-    sites = [
-        site
-        for site in module.call_sites(index)
-        if getattr(site.call.function, "name", "").rpartition(".")[2] in spellings
-    ]
-    if not sites:
-        return False
-    calls = {id(site.call) for site in sites}
-    variables = {name for site in sites for name in _assigned(site)}
-    return any(
-        len(way) >= hops and (root.name in variables if isinstance(root, Ref) else id(root) in calls)
-        for stmt in statements(module.body(index))
-        for expr in expressions(stmt, module.facts.scopes)
-        for root, way, _ in chains(expr)
-    )
+def _spelled(module: Module, spellings: frozenset[str]) -> Iterator[tuple[int, CallSite]]:
+    """The calls of functions that are spelled so."""
+    for index in module.scopes_using(spellings):
+        for site in module.call_sites(index):
+            if getattr(site.call.function, "name", "").rpartition(".")[2] in spellings:
+                yield index, site
 
 
 def _makes(name: str) -> bool:
     return name.rpartition(".")[2].lower().endswith(_MAKES) or name.partition(".")[0] in _ARRAYS
 
 
-def _of(value: Expr) -> int:
-    return id(value.value if isinstance(value, Wait) and value.value is not None else value)
+class ObjectReader:
+    """Tells which library an expression of one scope is an object of, clients left out."""
 
+    def __init__(self, known: VendorObjects, module: Module, scope: int) -> None:
+        self._known, self._module, self._scope = known, module, scope
+        self._project = module.project
+        self._clients = ClientReader(known, module, scope)
 
-def _assigned(site: CallSite) -> Iterator[str]:
-    stmt = site.statement
-    if isinstance(stmt, Assign) and _of(stmt.value) == id(site.call):
-        for target in stmt.targets:
-            if isinstance(target, Ref):
-                yield target.name
+    def library(self, value: Expr, depth: int = _FARTHEST) -> str | None:
+        if not depth:
+            return None
+        if isinstance(value, (Wait, Bind)) and value.value is not None:
+            return self.library(value.value, depth)
+        if isinstance(value, Conditional):
+            return self._one_of([value.then, value.orelse], depth)
+        if isinstance(value, Boolean):
+            return self.library(value.values[0], depth)
+        if isinstance(value, Subscript):
+            return self._part(value.value, depth)
+        if isinstance(value, (Ref, Attribute)):
+            return self._read(value, depth)
+        inner = passed(value)
+        if inner is not None:
+            return self.library(inner, depth - 1)
+        return self._called(value, depth) if isinstance(value, Call) else None
 
+    def _part(self, whole: Expr, depth: int) -> str | None:
+        """The library of an element or attribute of an object."""
+        library = self.library(whole, depth - 1)
+        return None if library in _TENSORS else library
 
-def chains(expr: Expr) -> Iterator[tuple[Expr, tuple[str, ...], Expr]]:
-    """The longest chains of attributes and keys in an expression: what they begin at, the hops, the whole.
+    def _one_of(self, values: list[Expr], depth: int) -> str | None:
+        """The library all values are objects of, ``None`` left out."""
+        found = {
+            self.library(value, depth - 1) for value in values if not (isinstance(value, Const) and value.value is None)
+        }
+        return found.pop() if len(found) == 1 else None
 
-    Positions count for no hop; of a method call the method's own name counts for none.
-    """
-    stack: list[tuple[Expr, bool]] = [(expr, False)]
-    while stack:
-        node, called = stack.pop()
-        hops: list[str] = []
-        at = node
-        while isinstance(at, (Attribute, Subscript)):
-            if isinstance(at, Attribute):
-                hops += reversed(at.name.split("."))
-            else:
-                stack.append((at.index, False))
-                if isinstance(at.index, Const) and isinstance(at.index.value, str):
-                    hops.append(at.index.value)
-            at = at.value
-            if isinstance(at, Wait) and at.value is not None:
-                at = at.value
-        if isinstance(at, Ref):
-            head, _, rest = at.name.partition(".")
-            hops += reversed(rest.split(".")) if rest else ()
-            at = Ref(head, at.line, at.column)
-        if hops:
-            yield at, tuple(reversed(hops[1:] if called and not isinstance(node, Subscript) else hops)), node
-        if isinstance(at, Call):
-            stack.append((at.function, True))
-            stack += [(arg, False) for arg in at.args]
-            stack += [(keyword.value, False) for keyword in at.keywords]
-        elif not isinstance(at, Ref):
-            stack += [(part, False) for part in children(at)]
+    def _read(self, value: Ref | Attribute, depth: int) -> str | None:
+        head, _, rest = value.name.partition(".")
+        if isinstance(value, Attribute):
+            return self._part(value.value, depth)
+        if not rest:
+            return self._variable(value, depth)
+        if self._project.types.owner_of(self._module, self._scope, head) is not None:
+            name, dot, _ = rest.partition(".")
+            return None if dot else self._stored(head, name, depth)
+        return self._part(Ref(head, value.line, value.column), depth)
+
+    def _variable(self, ref: Ref, depth: int) -> str | None:
+        origins = self._project.flow(self._module.definition(self._scope)).origins(ref)
+        if any(origin.kind not in ("assign", "loop", "context") for origin in origins):
+            return None
+        values = [origin.value for origin in origins if all(isinstance(step, int) for step in origin.path)]
+        known = [value for value in values if value is not None]
+        return self._one_of(known, depth) if known and len(known) == len(origins) else None
+
+    def _stored(self, head: str, attribute: str, depth: int) -> str | None:
+        """``self.last``, by what the methods of the class assign to it."""
+        name = self._project.types.owner_of(self._module, self._scope, head)
+        definition = self._project.definition(name) if name is not None else None
+        if definition is None or definition.module is not self._module:
+            return None
+        found = {
+            ObjectReader(self._known, self._module, index).library(value, depth - 1)
+            for index, values in self._project[SelfAttributes].stored(definition, attribute)
+            for value in values
+            if not (isinstance(value, Const) and value.value is None)
+        }
+        return found.pop() if len(found) == 1 else None
+
+    def _called(self, call: Call, depth: int) -> str | None:
+        named = self._clients.called(call)
+        if named is not None:
+            return None if _makes(named[1]) else named[0]
+        function = call.function
+        if not isinstance(function, (Ref, Attribute)):
+            return None
+        names = self._module.names(self._scope, function)
+        if names and ":" in names[0]:
+            return self._handed_on(names)
+        before = owner(function)
+        if before is not None and not _makes(function.name):
+            library = self._clients.client(before, 5)
+            if library is not None:
+                return None if library == "transformers" else library
+        library = self._known.library(self._project.types.of(self._module, self._scope, function))
+        return library if library in _CALLED else None  # a model that is called gives its output
+
+    def _handed_on(self, names: Sequence[str]) -> str | None:
+        """What another function of the project leaks."""
+        definition = self._project.definition(names[0]) if len(names) == 1 else None
+        leak = self._known.leak(definition) if definition is not None and definition.is_function else None
+        return leak.library if leak is not None and leak.element is None else None

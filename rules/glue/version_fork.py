@@ -111,6 +111,60 @@ class VersionFork(ProjectRule):
         ),
         Bad(
             {
+                "pyproject.toml": '[project]\nname = "demand"\ndependencies = ["pandas>=2.1,<3", "torch>=2.1"]\n',
+                "demand/frames.py": """
+                from importlib.metadata import version as installed
+
+                import pandas as pd
+                from packaging.version import Version
+
+                OLD = Version(installed("pandas")) < Version("1.5")
+
+
+                def read(path):
+                    frame = pd.read_csv(path)
+                    return frame.iteritems() if OLD else frame.items()
+                """,
+                "demand/model.py": """
+                from importlib import metadata
+
+                import torch
+                from packaging.specifiers import SpecifierSet
+                from packaging.version import Version
+
+                COMPILES = Version("2.0")
+
+
+                def at_least(name, least):
+                    return Version(metadata.version(name)) >= Version(least)
+
+
+                def compiled(model):
+                    if Version(torch.__version__) < COMPILES:
+                        return model
+                    return torch.compile(model)
+
+
+                def scaler():
+                    return torch.cuda.amp if at_least("torch", "1.6") else None
+
+
+                def norm(x):
+                    if torch.__version__ in SpecifierSet("<1.7"):
+                        return torch.norm(x)
+                    return torch.linalg.norm(x)
+
+
+                def stacked(x):
+                    if Version("1.0") <= Version(torch.__version__) < Version("1.8"):
+                        return torch.stack(x)
+                    return torch.vstack(x)
+                """,
+            },
+            findings=5,
+        ),
+        Bad(
+            {
                 "pyproject.toml": '[project]\nname = "detector"\ndependencies = ["torch>=2.4"]\n',
                 "detector/train.py": _AMP,
                 "detector/evaluate.py": _AMP,
@@ -307,6 +361,30 @@ class VersionFork(ProjectRule):
                 """,
                 "a.py": "import torch\nfrom compat import HAS_LINALG\n\nprint(torch.norm if HAS_LINALG else 1)\n",
                 "b.py": "import torch\nfrom compat import HAS_LINALG\n\nprint(torch.norm if HAS_LINALG else 2)\n",
+            }
+        ),
+        Good(
+            {
+                "requirements.txt": "torch>=1.4,<3\npackaging\n",
+                "app.py": """
+                from importlib import metadata
+
+                import torch
+                from packaging.specifiers import SpecifierSet
+                from packaging.version import Version
+
+
+                def at_least(name, least):
+                    return Version(metadata.version(name)) >= Version(least)
+
+
+                def norm(x, saved):
+                    if torch.__version__ in SpecifierSet("<1.7") or at_least("xformers", "0.0.20"):
+                        return torch.norm(x)
+                    if Version("1.8") <= Version(torch.__version__) < Version("2.2"):
+                        return torch.linalg.norm(x)
+                    return x if Version(saved["version"]) < Version("1.0") else -x
+                """,
             }
         ),
         Good(

@@ -113,7 +113,7 @@ class VersionForks(Analysis):
     def _scopes(self, module: Module) -> Iterator[int]:
         """The scopes that name a version or what carries one, and those inside functions that do."""
         found: set[int] = set()
-        words = (SPELLINGS | self._carriers) & module.mentions
+        words = ((SPELLINGS | self._carriers) & module.mentions) | _renamed(module)
         for index, scope in enumerate(module.facts.scopes):  # numbered outside in
             if scope.parent in found or not all(words.isdisjoint(chain.split(".")) for chain in scope.uses):
                 yield index
@@ -132,14 +132,14 @@ class VersionForks(Analysis):
                 if isinstance(stmt, Assign) and reader.subject(stmt.value):
                     found.update(name for target in stmt.targets for name, _ in targets(target))
             for index, scope in enumerate(module.facts.scopes):
-                if index and len(scope.parameters) == 1 and _compares(module.body(index)):
+                if index and 0 < len(scope.parameters) <= 2 and _compares(module.body(index)):
                     found.add(scope.name)
         imports = (fact for module in self._modules() for fact in module.facts.imports)
         return frozenset(found).union(fact.bound for fact in imports if fact.renamed and fact.attribute in found)
 
     def _tests(self, module: Module, scope: int) -> Iterator[Fork]:
         reader = VersionReader(module, scope)
-        helper = len(module.scope(scope).parameters) == 1 and _compares(module.body(scope))
+        helper = 0 < len(module.scope(scope).parameters) <= 2 and _compares(module.body(scope))
         for stmt in () if helper else statements(module.body(scope)):
             if isinstance(stmt, (Assert, Raise)) or (isinstance(stmt, If) and _only_speaks(stmt)):
                 continue
@@ -152,6 +152,8 @@ class VersionForks(Analysis):
     def _tested(self, module: Module, scope: int, stmt: Stmt, expr: Expr, node: Expr, test: VersionTest) -> Fork:
         declared = self.project[Requirements].declared(module.path, test.library)
         outcome = test.holds(declared.range) if declared is not None and declared.required else None
+        if outcome and test.partial:
+            outcome = None
         whole = _value(expr, node, outcome) if isinstance(stmt, If) else None
         written = isinstance(node, Compare) or test.op == "startswith"
         bound = f"{test.bound.major}" if test.form == "major" else str(test.bound)
@@ -219,7 +221,14 @@ def dead_arm(fork: Fork) -> Stmt | None:
 def _spells(module: Module) -> bool:
     if not _SURE.isdisjoint(module.mentions):
         return True
-    return "version" in module.mentions and any(fact.module in _METADATA for fact in module.facts.imports)
+    return "version" in module.mentions and any(
+        fact.module in _METADATA or _target(fact) in _METADATA for fact in module.facts.imports
+    )
+
+
+def _renamed(module: Module) -> set[str]:
+    """What a file calls the version functions and texts it imports by other names."""
+    return {fact.bound for fact in module.facts.imports if fact.renamed and fact.attribute in SPELLINGS}
 
 
 def _is_own(module: Module, library: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,6 +30,9 @@ _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 SPELLINGS = frozenset({"__version__", "VERSION", "full_version", "get_distribution", "distribution", "version"})
 
 
+_SPECIFIER = re.compile(r"\s*(<=?|>=?)\s*(\d+(?:\.\d+)*)\s*")
+
+
 class Subject(Struct, frozen=True):
     """A library's version in some form: text, version, parts, major or float."""
 
@@ -39,13 +43,15 @@ class Subject(Struct, frozen=True):
 class VersionTest(Struct, frozen=True):
     """``library op bound``, or ``library.startswith(bound)``.
 
-    ``form`` is that of what is compared: texts and floats do not order as versions do.
+    ``form`` is that of what is compared: texts and floats do not order as versions do. ``partial``: the code asks
+    something more beside it, as in ``1.0 <= library < 1.9``.
     """
 
     library: str
     op: str
     bound: Version
     form: str
+    partial: bool = False
 
     @property
     def shown(self) -> str:
@@ -99,35 +105,63 @@ class VersionTest(Struct, frozen=True):
 class VersionReader:
     """Reads version tests in one scope; unknown is None."""
 
-    def __init__(self, module: Module, scope: int) -> None:
-        self._module, self._scope = module, scope
+    def __init__(self, module: Module, scope: int, given: Mapping[str, Expr] | None = None) -> None:
+        self._module, self._scope, self._given = module, scope, given or {}
 
-    def test(self, expr: Expr, bound: dict[str, Expr] | None = None) -> VersionTest | None:
+    def test(self, expr: Expr) -> VersionTest | None:
         """The version test an expression is: written there, or in the one line of a function it calls."""
-        if isinstance(expr, Compare) and len(expr.ops) == 1:
-            return self._compared(expr.left, expr.ops[0], expr.comparators[0], bound or {})
+        if isinstance(expr, Compare):
+            return self._written(expr)
         if isinstance(expr, Call):
             on = receiver(expr)
             if on is not None and on[1] == "startswith" and len(expr.args) == 1:
-                return self._compared(on[0], "startswith", expr.args[0], bound or {})
+                return self._compared(on[0], "startswith", expr.args[0])
+            if on is not None and on[1] == "contains" and len(expr.args) == 1:
+                return self._specified(expr.args[0], on[0])
             return self._asked(expr)
         return None
 
+    def _written(self, expr: Compare) -> VersionTest | None:
+        first, *more = expr.comparators
+        if not more:
+            return (
+                self._specified(expr.left, first)
+                if expr.ops[0] == "in"
+                else self._compared(expr.left, expr.ops[0], first)
+            )
+        if len(more) > 1 or self.subject(first) is None:
+            return None
+        upper = self._compared(first, expr.ops[1], more[0])
+        return replace(upper, partial=True) if upper is not None else None
+
+    def _specified(self, left: Expr, right: Expr) -> VersionTest | None:
+        """``version in SpecifierSet("<1.9")``."""
+        if not isinstance(right, Call) or self._last(right.function) != "SpecifierSet" or len(right.args) != 1:
+            return None
+        text, subject = self._module.constant(self._scope, right.args[0]), self.subject(left)
+        match = _SPECIFIER.fullmatch(text) if isinstance(text, str) else None
+        if subject is None or subject.form not in ("text", "version") or match is None:
+            return None
+        return VersionTest(subject.library, match[1], Version(match[2]), "version")
+
     def _asked(self, call: Call) -> VersionTest | None:
-        """``torch_at_least("1.9")``, a function that does nothing but compare."""
-        if not isinstance(call.function, Ref) or len(call.args) != 1 or call.keywords:
+        """``torch_at_least("1.9")`` and ``at_least("torch", "1.9")``, functions that do nothing but compare."""
+        if not isinstance(call.function, Ref) or not 1 <= len(call.args) <= 2 or call.keywords:
             return None
         names = self._module.names(self._scope, call.function)
         definition = self._module.project.definition(names[0]) if len(names) == 1 and ":" in names[0] else None
-        if definition is None or not definition.is_function or len(definition.scope.parameters) != 1:
+        if definition is None or not definition.is_function:
             return None
+        parameters = definition.scope.parameters
         body = definition.body
-        if len(body) != 1 or not isinstance(body[0], Return) or not isinstance(body[0].value, Compare):
+        if len(parameters) != len(call.args) or len(body) != 1:
             return None
-        given = {definition.scope.parameters[0].name: call.args[0]}
-        return VersionReader(definition.module, definition.index).test(body[0].value, given)
+        if not isinstance(body[0], Return) or not isinstance(body[0].value, Compare):
+            return None
+        given = {parameter.name: value for parameter, value in zip(parameters, call.args, strict=True)}
+        return VersionReader(definition.module, definition.index, given).test(body[0].value)
 
-    def _compared(self, left: Expr, op: str, right: Expr, given: dict[str, Expr]) -> VersionTest | None:
+    def _compared(self, left: Expr, op: str, right: Expr) -> VersionTest | None:
         if op not in _MIRRORED and op != "startswith":
             return None
         subject = self.subject(left)
@@ -135,14 +169,14 @@ class VersionReader:
             subject, right, op = self.subject(right), left, _MIRRORED.get(op, op)
         if subject is None:
             return None
-        bound = self._bound(right, given)
+        bound = self._bound(right)
         return None if bound is None else VersionTest(subject.library, op, bound, subject.form)
 
-    def _bound(self, expr: Expr, given: dict[str, Expr], depth: int = 3) -> Version | None:
-        if isinstance(expr, Ref) and expr.name in given:
-            expr = given[expr.name]
+    def _bound(self, expr: Expr, depth: int = 3) -> Version | None:
+        if isinstance(expr, Ref):
+            expr = self._given.get(expr.name) or self._assigned(expr) or expr
         if isinstance(expr, Call) and len(expr.args) == 1 and self._last(expr.function) in _PARSES and depth:
-            return self._bound(expr.args[0], given, depth - 1)
+            return self._bound(expr.args[0], depth - 1)
         value = self._module.constant(self._scope, expr)
         if isinstance(value, (list, tuple)):
             if not value or not all(isinstance(part, (int, str)) for part in value):
@@ -154,6 +188,18 @@ class VersionReader:
             return Version(str(value).rstrip("."))
         except InvalidVersion:
             return None
+
+    def _assigned(self, ref: Ref) -> Expr | None:
+        """``Version("1.9")`` of ``LEAST = Version("1.9")``."""
+        if "." in ref.name:
+            return None
+        bound = binding_scope(self._module.facts, self._scope, ref.name)
+        if bound is None:
+            return None
+        flow = self._module.project.flow(self._module.definition(bound))
+        origins = flow.origins(ref) if bound == self._scope else flow.definitions(ref.name)
+        one = origins[0] if len(origins) == 1 else None
+        return one.value if one is not None and one.kind == "assign" and isinstance(one.value, Call) else None
 
     # What is compared.
 
@@ -267,7 +313,10 @@ class VersionReader:
         names = self._module.names(self._scope, call.function)
         if len(names) != 1 or names[0] not in functions or len(call.args) != 1:
             return None
-        name = self._module.constant(self._scope, call.args[0])
+        asked = call.args[0]
+        if isinstance(asked, Ref) and asked.name in self._given:
+            asked = self._given[asked.name]
+        name = asked.value if isinstance(asked, Const) else self._module.constant(self._scope, asked)
         return Subject(name.replace("-", "_"), "text") if isinstance(name, str) else None
 
     def _of_form(self, expr: Expr, wanted: tuple[str, ...], form: str, depth: int) -> Subject | None:
