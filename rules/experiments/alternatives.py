@@ -17,6 +17,7 @@ from mldebt.facts.schema import (
     Define,
     Expr,
     Ref,
+    Scope,
     Stmt,
     Subscript,
 )
@@ -29,12 +30,15 @@ from .flags import Flags
 from .freed import Mentions, freed
 from .outcomes import Arm
 from .selections import Selections
+from .whole_tables import tables_of, takes_all
 
 if TYPE_CHECKING:
     from mldebt.module import Module
+    from mldebt.project.definitions import Definition
     from mldebt.sources.artefacts import ConfigFile
 
 _REGISTERS = re.compile(r"(?:^|[._])(?:register|registry|add_to|plugin)|register", re.IGNORECASE)
+_LISTS_FOLDER = re.compile(r"listdir|iterdir|\bglob\b|scandir|\bwalk\b")
 _FEWEST = 2
 _GROUPS = 2  # files that make a folder beside a primary configuration a group
 
@@ -93,7 +97,12 @@ class Alternatives(Analysis):
                     if isinstance(stmt, Assign) and isinstance(stmt.value, Build) and stmt.value.kind == "dict":
                         target = stmt.targets[0]
                         entries = self._entries(module, index, stmt, stmt.value)
-                        if len(entries) >= _FEWEST and isinstance(target, Ref) and self._is_looked_up(target.name):
+                        if (
+                            len(entries) >= _FEWEST
+                            and isinstance(target, Ref)
+                            and self._is_looked_up(target.name)
+                            and not takes_all(self.project, target.name)
+                        ):
                             yield self._choice(target.name, entries)
 
     def _entries(self, module: Module, scope: int, stmt: Stmt, table: Build) -> list[_Entry]:
@@ -143,7 +152,8 @@ class Alternatives(Analysis):
                         else:
                             groups.setdefault(name, [])
         for name, entries in groups.items():
-            if len(entries) >= _FEWEST:
+            tables = tables_of(self.project, name.rpartition(".")[2])
+            if len(entries) >= _FEWEST and not any(takes_all(self.project, table) for table in tables):
                 yield self._choice(f"@{name}", entries)
 
     def _registered(self, module: Module, scope: int, decorator: Expr) -> tuple[str, str] | None:
@@ -197,7 +207,7 @@ class Alternatives(Analysis):
                 groups.setdefault(str(folder), []).append(config)
         selections = self.project[Selections]
         for group, configs in groups.items():
-            if len(configs) < _GROUPS:
+            if len(configs) < _GROUPS or self._are_all_taken(PurePosixPath(group)):
                 continue
             found = []
             for config in configs:
@@ -208,6 +218,14 @@ class Alternatives(Analysis):
                     found.append(Alternative(stem, place, len(own) + self._behind(config)))
             yield Choice(f"{group}/", len(configs), tuple(found))
 
+    def _are_all_taken(self, group: PurePosixPath) -> bool:
+        """Whether something runs over the folder: ``model=glob(*)``, ``for f in conf/model/*.yaml``, ``listdir``."""
+        every = (f"{group.name}=glob(", f"{group.name}/*", f"{group.name}: glob(")
+        mentions = self.project[Selections].mentions
+        if any(True for _ in mentions(every)):
+            return True
+        return any(line.is_python and _LISTS_FOLDER.search(line.text) for line in mentions((str(group),)))
+
     def _behind(self, config: ConfigFile) -> int:
         """The lines of the classes only this file builds."""
         total = 0
@@ -217,8 +235,30 @@ class Alternatives(Analysis):
                 for name in self.project.linked(leaf.value) if not self._is_target(leaf.value, said) else ():
                     definition = self.project.definition(name)
                     if definition is not None and not definition.is_module:
-                        total += definition.scope.end_line - definition.scope.first_line + 1
+                        total += self._lines_with(definition)
         return total
+
+    def _lines_with(self, definition: Definition) -> int:
+        """The lines of a definition and of those in its file that nothing else uses."""
+        module = definition.module
+        taken = [definition.scope]
+        left = [scope for scope in module.facts.scopes[1:] if "." not in scope.qualname and scope is not taken[0]]
+        for one in taken:  # grows while it is read
+            names = module.facts.scopes
+            inner = [scope for scope in names if one.first_line <= scope.first_line <= one.end_line]
+            heads = {use.partition(".")[0] for scope in inner for use in scope.uses}
+            for other in [scope for scope in left if scope.name in heads or scope.name in _bases(one)]:
+                if self._is_only_for(module, other, taken):
+                    taken.append(other)
+                    left.remove(other)
+        return sum(scope.end_line - scope.first_line + 1 for scope in taken)
+
+    def _is_only_for(self, module: Module, scope: Scope, users: Sequence[Scope]) -> bool:
+        places = [(module.path, range(one.first_line, one.end_line + 1)) for one in (*users, scope)]
+        return all(
+            one.imported or any(one.path == path and one.line in lines for path, lines in places)
+            for one in self.project[Mentions].of(scope.name)
+        )
 
     def _is_target(self, target: str, but: set[tuple[str, int]]) -> bool:
         """Whether another file builds it, or code uses it."""
@@ -230,6 +270,10 @@ class Alternatives(Analysis):
             not one.imported and not _is_definition(self.project.modules[one.path], one.line, name)
             for one in self.project[Mentions].of(name)
         )
+
+
+def _bases(scope: Scope) -> set[str]:
+    return {base.name for base in scope.bases if isinstance(base, Ref)}
 
 
 def _is_definition(module: Module, line: int, name: str) -> bool:

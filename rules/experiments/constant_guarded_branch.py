@@ -6,16 +6,24 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from mldebt.facts.schema import If, Stmt, While
-from mldebt.finding import Applicability, Confidence, Edit, Fix, Related, Severity
+from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity, Span
+from mldebt.module import Module
 from mldebt.project.project import Project
 from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
 
+from ..configuration.declarations import FIELD  # noqa: TID252 - installed under another name
 from .branch_removal import chosen, loses_binding, resolved
 from .constant_tests import Branch, ConstantTests
+from .flagged_code import FlaggedCode
+from .flags import LEAF, Flags
+
+# With these every option of a file is an option of the command line too.
+_OVERRIDING = frozenset({"hydra", "jsonargparse", "lightning", "pytorch_lightning", "tyro", "gin", "sacred", "spock"})
 
 
 class ConstantGuardedBranch(ProjectRule):
-    """A branch that can never run, or always runs: its test is a literal, or a constant nothing ever changes.
+    """A branch that can never run, or always runs: its test is a literal, a constant nothing ever changes, or an
+    option that its default and every configuration file give the same value.
 
     ## Why it is debt
 
@@ -160,6 +168,73 @@ class ConstantGuardedBranch(ProjectRule):
                 return images
             """,
         ),
+        Bad(
+            {
+                "config.py": """
+                from dataclasses import dataclass
+
+                import yaml
+
+
+                @dataclass
+                class Config:
+                    width: int = 64
+                    use_mixup: bool = False
+
+
+                def read(name):
+                    with open(f"conf/{name}.yaml") as file:
+                        return Config(**yaml.safe_load(file))
+                """,
+                "train.py": """
+                import sys
+
+                from config import read
+
+                cfg = read(sys.argv[1])
+                size = cfg.width
+                if cfg.use_mixup:
+                    size = size * 2
+                print(size)
+                """,
+                "conf/small.yaml": "width: 64\nuse_mixup: false\n",
+                "conf/large.yaml": "width: 256\nuse_mixup: false\n",
+            },
+            anchors=("train.py:7",),
+        ),
+        Good(
+            {
+                "config.py": """
+                from dataclasses import dataclass
+
+                import yaml
+
+
+                @dataclass
+                class Config:
+                    width: int = 64
+                    use_mixup: bool = False
+
+
+                def read(name):
+                    with open(f"conf/{name}.yaml") as file:
+                        return Config(**yaml.safe_load(file))
+                """,
+                "train.py": """
+                import sys
+
+                from config import read
+
+                cfg = read(sys.argv[1])
+                size = cfg.width
+                if cfg.use_mixup:
+                    size = size * 2
+                print(size)
+                """,
+                "conf/small.yaml": "width: 64\nuse_mixup: false\n",
+                "conf/large.yaml": "width: 256\nuse_mixup: true\n",
+            }
+        ),
         Good(
             """
             from typing import TYPE_CHECKING
@@ -281,11 +356,13 @@ class ConstantGuardedBranch(ProjectRule):
                 )
         for name, branches in by_name.items():
             yield _problem(name, branches, project)
+        if not project.library and not any(_has_overrides(module) for module in project.modules.values()):
+            yield from _of_files(project)
 
     def mend(self, problem: Problem, project: Project) -> Fix | None:
         at = project[ConstantTests].at
         branches = [
-            branch for place in (problem.place, *(one.place for one in problem.related)) for branch in at[place]
+            branch for place in (problem.place, *(one.place for one in problem.related)) for branch in at.get(place, ())
         ]
         edits: list[Edit] = []
         safe = True
@@ -298,6 +375,46 @@ class ConstantGuardedBranch(ProjectRule):
             return None
         applicability = Applicability.SAFE if safe else Applicability.SUGGEST
         return Fix(applicability, "remove what can never run", tuple(edits))
+
+
+def _has_overrides(module: Module) -> bool:
+    """Whether programs take any option of their files from the command line."""
+    return any(fact.module.partition(".")[0] in _OVERRIDING for fact in module.facts.imports)
+
+
+def _of_files(project: Project) -> Iterator[Problem]:
+    """Options of configuration files that their default and every file give one value, and nothing else another."""
+    written: dict[str, list[tuple[Place, object]]] = {}
+    for config in project.repository.configs:
+        for leaf in config.leaves:
+            if isinstance(leaf.value, bool):
+                written.setdefault(leaf.keys[-1], []).append((Place(config.path, Span(leaf.line)), leaf.value))
+    for flag in project[Flags].all if written else ():
+        said = written.get(flag.name, ())
+        files = {place.path for place, _ in said}
+        if flag.kind not in (FIELD, LEAF) or not flag.is_boolean or len(files) < (1 if flag.kind == FIELD else 2):
+            continue
+        if any(value is not flag.default for _, value in said):
+            continue
+        arms = project[FlaggedCode].of(flag)
+        if not arms:
+            continue
+        first, *others = sorted({module.place(arm.guard) for module, _, arm in arms})
+        yield Problem(
+            first,
+            f"{flag.name} is {str(flag.default).lower()} by default and in every file that sets it ({len(files)}): "
+            "one arm never runs",
+            (
+                *(Related(place, "declared here", "cause") for place in flag.places[:2]),
+                *(Related(place, "set here", "cause") for place, _ in said[:5] if place not in flag.places[:2]),
+                *(Related(place, "depends on it too", "effect") for place in others),
+            ),
+            symbol=flag.name,
+            evidence=(
+                f"its default is {flag.default!r}, and {', '.join(sorted(files)[:4])} say the same",
+                "no command, test, notebook, document or assignment gives it another value",
+            ),
+        )
 
 
 def _problem(name: str, branches: list[Branch], project: Project) -> Problem:

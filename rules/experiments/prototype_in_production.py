@@ -15,6 +15,7 @@ from mldebt.rule import Bad, Good, Problem, ProjectRule
 from mldebt.sources.artefacts import Command
 
 from .areas import Areas, is_exported
+from .executed_notebooks import executed
 
 _EXPORTED = re.compile(r"#\s*In\s*\[[\d ]*\]:?\s*")
 _CELL = re.compile(r"#\s*%%.*")
@@ -68,8 +69,9 @@ class PrototypeInProduction(ProjectRule):
     """A notebook saved as a script, or a notebook itself, runs in production.
 
     Reported are the marks of an exported notebook (`# In[7]:`, calls of `get_ipython()`, more than five `# %%` cells)
-    in a module that others import or that serves, containers that start a notebook, and a gradio demo with `share=True`
-    where nothing else serves.
+    in a module that others import or that serves, containers that start a notebook, workflows (Airflow, Prefect,
+    Dagster, Kubeflow, Luigi) and timetables (cron, scheduled CI jobs) that execute one, and a gradio demo with
+    `share=True` where nothing else serves.
 
     ## Why it is debt
 
@@ -109,6 +111,76 @@ class PrototypeInProduction(ProjectRule):
             {
                 "features.py": "\n".join(f"# %%\na{number} = {number}\n" for number in range(7)),
                 "train.py": "from features import a1\n\nprint(a1)\n",
+            }
+        ),
+        Bad(
+            {
+                "dags/retrain.py": """
+                from airflow import DAG
+                from airflow.operators.bash import BashOperator
+
+                REPO = "/opt/churn"
+
+                with DAG("retrain", schedule="@weekly") as dag:
+                    train = BashOperator(
+                        task_id="train",
+                        bash_command=f"cd {REPO} && jupyter nbconvert --to notebook --execute train.ipynb",
+                    )
+                """,
+            },
+            anchors=("dags/retrain.py:9",),
+        ),
+        Bad(
+            {
+                "flows/nightly.py": """
+                import papermill as pm
+                from prefect import flow
+
+
+                @flow
+                def nightly(day):
+                    pm.execute_notebook("score.ipynb", f"out/{day}.ipynb", parameters={"day": day})
+                """,
+            },
+            anchors=("flows/nightly.py:7",),
+        ),
+        Bad(
+            {
+                ".github/workflows/retrain.yml": "on:\n  schedule:\n    - cron: '0 3 * * 1'\njobs:\n  a:\n"
+                "    steps:\n      - run: jupyter nbconvert --to notebook --execute train.ipynb\n",
+                "a.py": "print(1)\n",
+            },
+            anchors=(".github/workflows/retrain.yml:7",),
+        ),
+        Bad({"deploy/crontab": "0 3 * * 1 cd /srv && papermill train.ipynb out.ipynb\n", "a.py": "print(1)\n"}),
+        Good(
+            {
+                ".github/workflows/test.yml": "on: [push]\njobs:\n  a:\n    steps:\n"
+                "      - run: jupyter nbconvert --to notebook --execute docs/tutorial.ipynb\n",
+                "a.py": "print(1)\n",
+            }
+        ),
+        Good(
+            {
+                "tools/report.py": """
+                import papermill as pm
+
+
+                def report(out):
+                    pm.execute_notebook("report.ipynb", out)
+                """,
+            }
+        ),
+        Good(
+            {
+                "dags/retrain.py": """
+                from airflow import DAG
+                from airflow.operators.bash import BashOperator
+
+                with DAG("retrain", schedule="@weekly") as dag:
+                    train = BashOperator(task_id="train", bash_command="cd /opt/churn && python train.py")
+                    page = BashOperator(task_id="page", bash_command="jupyter nbconvert --to html report.ipynb")
+                """,
             }
         ),
         Good({"src/serving/predict.py": _CLEAN, "src/serving/app.py": _APP}),
@@ -164,6 +236,7 @@ class PrototypeInProduction(ProjectRule):
             if (used or module.path in serving) and not areas.of(module.path):
                 yield from _exported(module, used)
         yield from _shared(project)
+        yield from executed(project)
         for command in project.repository.commands:
             if command.kind == "docker" and _RUNS_NOTEBOOK.search(" ".join(command.words)) and _runs(command):
                 place = Place(command.path, Span(command.line))

@@ -157,6 +157,36 @@ class UnselectedAlternative(ProjectRule):
         Bad({"nets.py": _NETS, "train.py": _TRAIN, "run.sh": _SCRIPT}),
         Bad({"pools.py": _REGISTERED, "train.py": "from pools import build\n\nprint(build(), build('attention'))\n"}),
         Bad(_CONF, anchors=("conf/model/wide.yaml:1",)),
+        Good(
+            {
+                "nets.py": _NETS,
+                "tune.py": """
+                import optuna
+
+                from nets import MODELS
+
+
+                def objective(trial):
+                    name = trial.suggest_categorical("model", sorted(MODELS))
+                    return MODELS[name]().forward(1)
+
+
+                optuna.create_study().optimize(objective)
+                """,
+            }
+        ),
+        Good(
+            {
+                "nets.py": _NETS,
+                "compare.py": """
+                from nets import MODELS
+
+                for name, build in MODELS.items():
+                    print(name, build().forward(1))
+                """,
+            }
+        ),
+        Good({**_CONF, "sweep.sh": "python train.py -m 'model=glob(*)'\n"}),
         Good({"nets.py": _NETS, "train.py": _TRAIN, "run.sh": _SCRIPT + "python train.py --model tcn_old\n"}),
         Good({"nets.py": _NETS, "train.py": _TRAIN, "README.md": "Models: `unet`, `tcn`, `tcn_old`.\n"}),
         Good({"nets.py": _NETS.replace(_BODY, ""), "train.py": _TRAIN, "run.sh": _SCRIPT}),

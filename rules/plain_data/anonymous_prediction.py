@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from mldebt.facts.schema import CLASS
+from mldebt.facts.walk import expressions, statements
 from mldebt.finding import Confidence, Place, Related, Severity
 from mldebt.module import Module
 from mldebt.project.project import Project
 from mldebt.rule import Bad, Good, Problem, ProjectRule
 
 from .prediction_flow import Leak, PredictionFlow, identified
-from .prediction_sinks import FOLDER, REMOTE, STUDY, SUBMISSION
+from .prediction_sinks import FOLDER, IDENTITY, REMOTE, STUDY, SUBMISSION, words
 
-_SOURCES = frozenset({"predict", "predict_proba", "decision_function", "generate", "predict_log_proba", "model", "net"})
+_SOURCES = frozenset(
+    """predict predict_proba decision_function generate predict_log_proba model net predict_on_batch inplace_predict
+    forecast recommend transcribe pipe classifier summarizer InferenceSession transform""".split()
+)
 # Files that train or measure keep predictions to look at them, beside the run that made them.
 _MEASURES = frozenset(
     """accuracy_score f1_score roc_auc_score mean_squared_error mean_absolute_error r2_score log_loss
     confusion_matrix classification_report precision_score recall_score backward cross_val_score cross_val_predict
     train_test_split fit compute_metrics Trainer train_dataset eval_dataset zero_grad optimizer allclose logloss
-    cosine_similarity bleu_score sacrebleu rmse KFold StratifiedKFold fit_transform""".split()
+    log_artifact log_artifacts start_run cosine_similarity bleu_score sacrebleu rmse KFold StratifiedKFold
+    fit_transform""".split()
 )
+_VECTORS = re.compile(r"(?i)embed|encoded|vectors?(?:$|_)|latents?(?:$|_)|hidden_state")
 
 
 class AnonymousPrediction(ProjectRule):
@@ -121,6 +128,167 @@ class AnonymousPrediction(ProjectRule):
             },
             anchors=("sink.py:3",),
         ),
+        Bad(
+            {
+                "scorer.py": """
+                    import joblib
+                    import pandas as pd
+
+
+                    class Scorer:
+                        def __init__(self, path):
+                            self.clf = joblib.load(path)
+
+                        def table(self, rows):
+                            return pd.DataFrame({"id": rows["id"], "score": self.clf.predict_proba(rows)[:, 1]})
+
+                        def write(self, rows, out):
+                            table = self.table(rows)
+                            table.sort_values("score", ascending=False).to_parquet(out)
+                    """,
+                "nightly.py": """
+                    import pandas as pd
+
+                    from scorer import Scorer
+
+                    if __name__ == "__main__":
+                        Scorer("churn.joblib").write(pd.read_parquet("rows.parquet"), "warehouse/latest.parquet")
+                    """,
+            },
+            anchors=("scorer.py:14",),
+        ),
+        Bad(
+            {
+                "engine.py": """
+                    from transformers import AutoModelForImageClassification
+
+
+                    class Engine:
+                        def __init__(self, path):
+                            self.net = AutoModelForImageClassification.from_pretrained(path)
+
+                        def __call__(self, pixels):
+                            scores = self.net(pixels=pixels).logits[0].softmax(-1)
+                            return int(scores.argmax()), scores.max().item()
+                    """,
+                "api.py": """
+                    from fastapi import FastAPI
+
+                    from engine import Engine
+
+                    app = FastAPI()
+                    engine = Engine("weights.pt")
+
+
+                    @app.post("/label")
+                    async def label(pixels: list[float]):
+                        found, score = engine(pixels)
+                        return {"label": found, "score": score}
+                    """,
+            },
+            anchors=("api.py:12",),
+        ),
+        Bad(
+            """
+            import joblib
+            from django.http import JsonResponse
+
+            model = joblib.load("model.joblib")
+
+
+            def score(request):
+                value = model.predict([request.POST["features"]])
+                return JsonResponse({"score": float(value[0])})
+            """,
+        ),
+        Bad(
+            """
+            from pyspark.ml import PipelineModel
+
+
+            def run(spark, day):
+                model = PipelineModel.load("models/churn")
+                rows = spark.read.parquet(day)
+                scored = model.transform(rows).select("customer", "prediction")
+                scored.write.mode("overwrite").saveAsTable("scores")
+            """,
+        ),
+        Bad(
+            """
+            import json
+
+            import joblib
+
+            model = joblib.load("model.joblib")
+
+
+            def handler(event, context):
+                score = model.predict_proba([event["features"]])[0, 1]
+                return {"statusCode": 200, "body": json.dumps({"score": float(score)})}
+            """,
+        ),
+        Good(
+            """
+            import json
+
+            import joblib
+            import pandas as pd
+
+
+            def score(rows, out, digest):
+                frame = pd.read_parquet(rows)
+                frame["pred"] = joblib.load("model.joblib").predict(frame[["age"]])
+                frame.to_parquet(out)
+                with open("scores.meta.json", "w") as file:
+                    json.dump({"model_sha": digest, "rows": len(frame)}, file)
+            """
+        ),
+        Good(
+            """
+            import joblib
+            from fastapi import FastAPI
+            from pydantic import BaseModel
+
+            app = FastAPI()
+            model = joblib.load("model.joblib")
+
+
+            class Answer(BaseModel):
+                score: float
+                model_version: str = "churn-7"
+
+
+            @app.post("/score", response_model=Answer)
+            def score(features: list[float]):
+                return {"score": float(model.predict([features])[0])}
+
+
+            @app.post("/other")
+            def other(features: list[float]):
+                return Answer(score=float(model.predict([features])[0]))
+            """
+        ),
+        Good(
+            """
+            import joblib
+            from fastapi import FastAPI
+
+            app = FastAPI()
+            model = joblib.load("model.joblib")
+
+
+            @app.middleware("http")
+            async def name_the_model(request, call_next):
+                response = await call_next(request)
+                response.headers["X-Model-Version"] = "7"
+                return response
+
+
+            @app.post("/score")
+            def score(features: list[float]):
+                return {"score": float(model.predict([features])[0])}
+            """
+        ),
         Good(
             """
             import joblib
@@ -203,7 +371,7 @@ class AnonymousPrediction(ProjectRule):
             module.definition(index)
             for module in project.callers.mentioning(_SOURCES)
             if _is_ours(module) and (_may_serve(module, remote) or not (project.library or module.mentions & _MEASURES))
-            for index in module.scopes_using(_SOURCES)
+            for index in module.scopes_using(_sources(module))
             if module.scope(index).kind != CLASS
         ]
         found: dict[Place, Leak] = {}
@@ -211,7 +379,9 @@ class AnonymousPrediction(ProjectRule):
             found.setdefault(leak.place, leak)
         for place in sorted(found):
             leak = found[place]
-            if _is_ours(leak.module) and not identified(leak) and not self._is_study(leak):
+            if not _is_ours(leak.module) or identified(leak) or self._is_study(leak):
+                continue
+            if not (leak.how == "the response" and _sets_headers(project)):
                 yield _problem(leak)
 
     def _is_study(self, leak: Leak) -> bool:
@@ -221,11 +391,30 @@ class AnonymousPrediction(ProjectRule):
         home = leak.module.project.modules[leak.source.path]
         if leak.remote:
             return False
+        if any(_VECTORS.search(word) for word in (*leak.said, leak.place.path)):
+            return True  # an index of vectors, made anew with its model
         if STUDY.search(leak.place.path) or any(FOLDER.search(word) for word in leak.said):
             return True  # the folder of a run
         if home.project.library:
             return True  # whoever calls the library knows the model
         return bool((leak.module.mentions | home.mentions) & _MEASURES)
+
+
+def _sources(module: Module) -> frozenset[str]:
+    """The names of what may predict; ``transform`` only of Spark's models."""
+    spark = any(one.module.startswith("pyspark.ml") for one in module.facts.imports)
+    return _SOURCES if spark else _SOURCES - {"transform"}
+
+
+def _sets_headers(project: Project) -> bool:
+    """Whether every answer gets a header that names the model: from a middleware, after each request."""
+    for module in project.callers.mentioning({"middleware", "after_request", "BaseHTTPMiddleware"}):
+        for index in module.scopes_using({"headers"}):
+            for stmt in statements(module.body(index)):
+                said = {word for expr in expressions(stmt) for word in words(expr)}
+                if "headers" in said and any(IDENTITY.search(word) for word in said):
+                    return True
+    return False
 
 
 def _is_ours(module: Module) -> bool:

@@ -11,7 +11,8 @@ from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
 
 from .conflicts import Conflict, told
 from .exact_uses import ExactUses, Held
-from .narrowing import CASTS, COUNT, ID, MONEY, NARROW, TIME, Cast, casts, kind_of
+from .exactness import COUNT, ID, MONEY, TIME, kind_of
+from .narrowing import CASTS, COMMON_CASTS, NARROW, Cast, casts
 from .quantities import Quantities
 from .values import API, NAME, Evidence
 
@@ -28,6 +29,7 @@ _FUNCTIONS = frozenset(
     for name in ("float32", "float16", "array", "asarray", "tensor", "as_tensor", "Series", "to_numeric", "read_csv")
 )
 _LOSES_HALF = "whole numbers above 2,048 collide"
+_LOSES_TENTHS = "cents have no exact value"
 
 
 class BlanketPrecision(ProjectRule):
@@ -134,6 +136,161 @@ class BlanketPrecision(ProjectRule):
                 return table[user_ids.long()]
             """,
         ),
+        Bad(
+            {
+                "load.py": """
+                    import pandas as pd
+
+
+                    def read_events(path):
+                        return pd.read_csv(path)
+                """,
+                "train.py": """
+                    import numpy as np
+
+                    from load import read_events
+
+
+                    def build(path, tiers):
+                        events = read_events(path)
+                        events = events.astype(np.float32)
+                        return events.merge(tiers, on="customer_id")
+                """,
+            },
+            anchors=("train.py:8",),
+        ),
+        Bad(
+            """
+            import torch
+
+
+            class Clicks:
+                def __init__(self, frame):
+                    self.stamp = torch.from_numpy(frame["event_time"].to_numpy()).to(torch.float16)
+
+                def visits(self):
+                    return torch.unique(self.stamp, return_inverse=True)
+            """,
+            anchors=("example.py:6",),
+        ),
+        Bad(
+            """
+            import pandas as pd
+
+            NUMERIC = ["account_id", "age", "balance"]
+
+
+            def load(path, segments):
+                df = pd.read_csv(path)
+                df[NUMERIC] = df[NUMERIC].astype("float32")
+                return df.join(segments.set_index("account_id"), on="account_id")
+            """,
+        ),
+        Bad(
+            """
+            import numpy as np
+            import pandas as pd
+
+            TYPES = {"order_id": np.float32, "weight": np.float32}
+
+
+            def orders(path):
+                df = pd.read_csv(path, dtype=TYPES)
+                return df.drop_duplicates("order_id")
+            """,
+        ),
+        Bad(
+            """
+            import pandas as pd
+
+
+            def shrink(path):
+                df = pd.read_parquet(path)
+                numbers = df.select_dtypes(include=["number"]).columns
+                df[numbers] = df[numbers].astype("float32")
+                user_ids = df["user_id"]
+                return df.drop(columns=["user_id"]), user_ids
+            """,
+        ),
+        Bad(
+            """
+            import tensorflow as tf
+
+
+            def batch(row, known_users):
+                user_id = tf.cast(row["user_id"], tf.float32)
+                return user_id == known_users
+            """,
+        ),
+        Bad(
+            """
+            import polars as pl
+
+
+            def load(path, names):
+                events = pl.read_parquet(path)
+                events = events.with_columns(pl.all().cast(pl.Float32))
+                return events.join(names, on="user_id")
+            """,
+        ),
+        Bad(
+            """
+            from decimal import Decimal
+
+
+            def settle(rows):
+                total = Decimal(0)
+                for row in rows:
+                    amount = float(row["amount"])
+                    total += Decimal(amount)
+                return total
+            """,
+        ),
+        Good(
+            """
+            import pandas as pd
+
+
+            def features(path, names):
+                df = pd.read_csv(path)
+                per_user = df.groupby("user_id").mean(numeric_only=True)
+                per_user = per_user.astype("float32")
+                per_user = per_user.reset_index()
+                return per_user.merge(names, on="user_id")
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+
+
+            def features(path):
+                df = pd.read_csv(path)
+                user_ids = df.pop("user_id")
+                df = df.astype("float32")
+                df["user_id"] = user_ids
+                return df.groupby("user_id").mean()
+            """
+        ),
+        Good(
+            """
+            def shrink(frame):
+                wide = frame.select_dtypes(include="float64").columns
+                frame[wide] = frame[wide].astype("float32")
+                return frame.drop_duplicates(["user_id", "event_ts"])
+            """
+        ),
+        Good(
+            """
+            import torch
+
+
+            def mask(user_ids, blocked):
+                is_blocked = torch.isin(user_ids, blocked).float()
+                known = user_ids.ne(0).to(torch.float32)
+                return is_blocked.unique(), known == 1
+            """
+        ),
         Good(
             """
             import pandas as pd
@@ -205,7 +362,8 @@ class BlanketPrecision(ProjectRule):
         for module in project.modules.values():
             if module.role != "project" or module.is_test or module.mentions.isdisjoint(narrow):
                 continue
-            for index in module.scopes_using(spellings):
+            calls = spellings if module.mentions.isdisjoint(NARROW) else spellings | COMMON_CASTS
+            for index in module.scopes_using(calls):
                 for site in module.call_sites(index):
                     for cast in casts(module, index, site):
                         problem = _problem(cast, uses)
@@ -237,7 +395,8 @@ def _problem(cast: Cast, uses: ExactUses) -> Problem | None:
     narrow = Evidence(f"a float of few digits ({cast.to})", f"the cast to {cast.to}", place, API)
     exact = Evidence(f"an exact {kind}", use.by, used, API)
     conflict = Conflict(place, "", (narrow, exact), kind)
-    loses = _LOSES_HALF if "16" in cast.to and "b" not in cast.to else _LOSES[kind]
+    loses = _LOSES_HALF if cast.to in ("float16", "half", "f2") else _LOSES[kind]
+    loses = _LOSES_TENTHS if "binary" in cast.to else loses
     whole = "the whole frame, with " if cast.whole else ""
     named = Evidence(f"an {kind}" if kind[0] in "aio" else f"a {kind}", what, place, NAME)
     return Problem(

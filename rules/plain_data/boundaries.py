@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN as NOT_KNOWN
-from mldebt.facts.schema import FUNCTION, Binary, Const, Expr, Ref, Subscript
+from mldebt.facts.arguments import argument
+from mldebt.facts.schema import FUNCTION, PARAMETER, Attribute, Binary, Const, Expr, Ref, Subscript
 from mldebt.finding import Place
 from mldebt.project.callers import Site, given
 from mldebt.rule import Analysis
 
 from .asking import Asking
-from .knowledge import Knowledge
+from .knowledge import Knowledge, canonical
 from .units import Units
 from .values import ANNOTATION, API, NAME, Evidence
 
@@ -32,6 +33,7 @@ _SAID = {
 }  # fmt: skip
 _DURATIONS = frozenset({"timeout", "duration", "delay", "elapsed", "latency", "interval"})
 _RATES = frozenset({"dropout", "momentum", "discount", "quantile"})
+_ANY_TIME = ("seconds", "milliseconds")
 _LEAST_CALLERS = 2
 _MOST_ASKED = 60
 _MOST_FILES = 80
@@ -162,7 +164,7 @@ class Boundaries(Analysis):
             bare = Evidence(f"a bare {_shown(annotation)}", f"{name}'s annotation", place, ANNOTATION)
             yield Slot(name, quantity, annotation, (bare, named))
             return
-        measured = next(self._measured(definition, name, sites), None)
+        measured = next(self._measured(definition, name, sites), None) or self._wanted(definition, name, quantity)
         if measured is not None:
             yield Slot(name, quantity, None, (measured, named))
 
@@ -183,6 +185,29 @@ class Boundaries(Analysis):
             found = self._asking.evidence(values)
             if found is not None and found.weight >= API:
                 yield found
+
+    def _wanted(self, definition: Definition, name: str, quantity: str) -> Evidence | None:
+        """What a library's function that the parameter is handed to takes: ``time.sleep(delay_s)``."""
+        module = definition.module
+        bound_again = definition.scope.bindings.get(name) != PARAMETER
+        if bound_again or module.segments(definition.index).isdisjoint(self._takers):
+            return None
+        for site in module.call_sites(definition.index):
+            function = site.call.function
+            if not isinstance(function, (Ref, Attribute)) or function.name.rpartition(".")[2] not in self._takers:
+                continue
+            for linked in module.names(definition.index, function):
+                row = self._units.wanted.get(canonical(linked))
+                for slot in row.slots if row is not None and not any(one.called for one in row.slots) else ():
+                    value = argument(site.call, slot.argument, slot.position)
+                    if isinstance(value, Ref) and value.name == name and slot.quantity in (quantity, *_ANY_TIME):
+                        return Evidence(slot.quantity, f"{linked}({slot.argument})", module.place(site))
+        return None
+
+    @cached_property
+    def _takers(self) -> frozenset[str]:
+        """What functions that take a unit may be called."""
+        return self.project.spellings(frozenset(self._units.wanted))
 
 
 def _by_files(candidate: _Candidate) -> tuple[int, str]:

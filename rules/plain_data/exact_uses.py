@@ -18,6 +18,7 @@ from mldebt.facts.schema import (
     Compare,
     Const,
     Expr,
+    Lambda,
     Ref,
     Return,
     Stmt,
@@ -25,7 +26,8 @@ from mldebt.facts.schema import (
 )
 from mldebt.facts.walk import expressions, statements, walk
 
-from .narrowing import COUNT, ID, MONEY, TIME, kind_of
+from .exactness import COUNT, ID, MONEY, TIME, kind_of
+from .narrowed import linked
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -39,15 +41,28 @@ _BY_COLUMN = frozenset(
 _OF_VALUE = {
     ID: frozenset(
         "isin map unique nunique value_counts duplicated tolist to_dict long int64 searchsorted in1d set dict Counter "
-        "intersect1d factorize get_indexer".split()
+        "intersect1d factorize get_indexer unique_consecutive bincount eq equal array_equal union1d setdiff1d reindex "
+        "get int str frozenset".split()
     ),
-    TIME: frozenset("diff to_datetime argsort searchsorted fromtimestamp utcfromtimestamp datetime_as_string".split()),
-    MONEY: frozenset(),
+    TIME: frozenset(
+        "diff to_datetime argsort searchsorted fromtimestamp utcfromtimestamp datetime_as_string unique "
+        "unique_consecutive nunique duplicated isin ediff1d from_unixtime".split()
+    ),
+    MONEY: frozenset({"Decimal", "from_float"}),
     COUNT: frozenset(),
 }
 _COLUMNS = frozenset({"col", "column"})
 _SUMS = frozenset({"sum", "cumsum", "fsum"})
-_WIDE = frozenset("int int64 uint64 Int64 i8 long int32".split())
+_AGGREGATES = frozenset({"agg", "aggregate", "pivot_table"})
+_WIDE = frozenset("int int64 uint64 Int64 i8 long int32 str string category object".split())
+_TO_TYPE = frozenset({"astype", "to", "type", "cast"})
+_ROUNDS = frozenset({60, 3600, 86400, 604800})  # t // 3600: the hour of an epoch time
+# A whole frame is followed through what keeps its columns; after anything else they may be others.
+_KEEPS_COLUMNS = frozenset(
+    """sort_values drop query fillna copy dropna head tail sample drop_duplicates replace set_index clip round
+    sort_index nlargest nsmallest astype cast filter sort interpolate ffill bfill""".split()
+)
+_INDEXES = frozenset({"set_index", "groupby", "group_by", "pivot", "pivot_table", "crosstab", "unstack"})
 _ACCOUNTS = frozenset(
     "balance balances ledger invoice revenue payout settlement owed due paid billing bill charge total totals "
     "refund statement".split()
@@ -73,6 +88,26 @@ class Use(Struct, frozen=True):
     by: str
 
 
+class _Look(Struct, frozen=True):
+    """What is looked for in a scope: the frames, what variables hold of them, the kind and the column (or "")."""
+
+    module: Module
+    scope: int
+    names: set[str]
+    aliases: dict[str, str]
+    kind: str
+    column: str
+
+    @property
+    def owner(self) -> str:
+        return self.module.facts.scopes[self.scope].name
+
+    def called(self, function: Ref | Attribute) -> str:
+        """The last segment of a function's name, also of one imported under another name."""
+        bare = isinstance(function, Ref) and "." not in function.name
+        return linked(self.module, self.scope, function) if bare else function.name.rpartition(".")[2]
+
+
 class ExactUses:
     """Follows a cast value through one function, to its callers and callees, and finds such a use."""
 
@@ -92,12 +127,14 @@ class ExactUses:
             for use in self._in_scope(here, kind, column):
                 return use
             if distance < _FARTHEST:
-                waiting += [(one, distance + 1) for one in self._onward(here)]
+                waiting += [(one, distance + 1) for one in self._onward(here, not kind and not column)]
         return None
 
     def _in_scope(self, held: Held, kind: str, column: str) -> Iterator[tuple[Use, str]]:
         names, aliases = {held.name} - {""}, {held.name: column} if held.name else {}
-        owner = held.module.facts.scopes[held.scope].name
+        look = _Look(held.module, held.scope, names, aliases, kind, column)
+        whole = not kind and not column
+        restored = set(_indexed_by(held)) if whole else set()
         for stmt in statements(held.module.body(held.scope)):
             if stmt.line <= held.line and held.call is None:
                 continue
@@ -106,83 +143,36 @@ class ExactUses:
                 if held.call is not None and not names and not any(node is held.call for node in nodes):
                     continue
                 for node in nodes:
-                    found = self._used(stmt, node, names, aliases, kind, column, owner)
-                    if found is not None:
+                    found = _used(look, stmt, node)
+                    if found is not None and found[1] not in restored:
                         by, what = found
                         yield Use(held.module, node if hasattr(node, "line") else stmt, by), what
                         return
             if isinstance(stmt, Augment) and kind in (MONEY, COUNT) and _is_subject(stmt.target, aliases, ""):
                 yield Use(held.module, stmt, f"{stmt.op}= adds up"), column or held.name
                 return
+            if whole and (read := _set_aside(stmt, names)) and read not in restored:
+                yield Use(held.module, stmt, f"{read} is read from it"), read
+                return
+            restored |= _restored(stmt, names)
+            if column in restored or _is_lost(stmt, held.name, whole):
+                return
             if isinstance(stmt, Assign) and isinstance(stmt.targets[0], Ref):
-                target = stmt.targets[0].name
                 source = _column(stmt.value, names)
                 if source is not None:
-                    aliases[target] = source
-                elif target in names and not _mentions(stmt.value, names):
-                    return  # another value by the same name
+                    aliases[stmt.targets[0].name] = source
 
-    def _used(
-        self, stmt: Stmt, node: Expr, names: set[str], aliases: dict[str, str], kind: str, column: str, owner: str
-    ) -> tuple[str, str] | None:
-        if isinstance(node, Call):
-            return self._called(stmt, node, names, aliases, kind, column, owner)
-        if isinstance(node, Compare) and len(node.ops) == 1:
-            for side in (node.left, node.comparators[0]):
-                found = _subject(side, aliases, column)
-                if found is not None and _is_kind(found, kind, {"==": (ID, MONEY), "!=": (ID,), "in": (ID,)}, node):
-                    return f"the comparison {node.ops[0]}", found
-        if isinstance(node, Binary) and node.op == "-":
-            for side in (node.left, node.right):
-                found = _subject(side, aliases, column)
-                if found is not None and (kind or kind_of(found)) == TIME:
-                    return "a difference of times", found
-        if isinstance(node, Build) and node.kind == "dict" and (kind in ("", ID)):
-            for key, item in zip(node.keys, node.items, strict=True):
-                found = _subject(item, aliases, column)
-                if isinstance(key, Const) and found and kind_of(found) == ID and kind_of(str(key.value)) == ID:
-                    return "a record keyed by it", found
-        return None
-
-    def _called(
-        self, stmt: Stmt, call: Call, names: set[str], aliases: dict[str, str], kind: str, column: str, owner: str
-    ) -> tuple[str, str] | None:
-        function = call.function
-        if not isinstance(function, (Ref, Attribute)):
-            return None
-        last = function.name.rpartition(".")[2]
-        if last in _BY_COLUMN and (_mentions(call, names) or not names):
-            keys = [*call.args, *[one.value for one in call.keywords if one.name != "how"]]
-            texts = [n.value for arg in keys for n in walk(arg) if isinstance(n, Const) and isinstance(n.value, str)]
-            for text in texts:
-                wanted = TIME if last in ("sort_values", "merge_asof") else ID
-                if (text == column if column else kind_of(text) == wanted) and (kind or kind_of(text)) == wanted:
-                    return f"{last}({text!r})", text
-        receiver = function.value if isinstance(function, Attribute) else _head(function)
-        for one in (receiver, *call.args):
-            found = _subject(one, aliases, column) if one is not None else None
-            if found is None:
-                continue
-            said = kind or kind_of(found) or ""
-            if last in _OF_VALUE.get(said, ()):
-                return f"{last}()", found
-            if (
-                last == "astype"
-                and said == ID
-                and any(last_segment(arg) in _WIDE or _text(arg) in _WIDE for arg in call.args)
-            ):
-                return "astype(int) after the cast", found
-            if last in _SUMS and said == MONEY and (_is_account(stmt) or _speaks_of_accounts(f"{owner}_{found}")):
-                return f"{last}() for an account", found
-        return None
-
-    def _onward(self, held: Held) -> Iterator[Held]:
+    def _onward(self, held: Held, whole: bool) -> Iterator[Held]:
         """Where a scope hands it on: its callers, and the functions it calls."""
         module, scope = held.module, held.scope
         definition = module.definition(scope)
+        lost = False
         for stmt in statements(module.body(scope)):
             if stmt.line < held.line or (stmt.line == held.line and not isinstance(stmt, Return)):
                 continue
+            lost = lost or (stmt.line > held.line and _is_lost(stmt, held.name, whole))
+            if lost:
+                return
             if isinstance(stmt, Return) and stmt.value is not None and definition.is_function:
                 if _is_ref(stmt.value, held.name) or _made(stmt.value, held):
                     for site in self._callers.of(definition):
@@ -221,6 +211,172 @@ class ExactUses:
             for parameter, arg in zip(parameters[skip:], call.args, strict=False):
                 if _is_ref(arg, name):
                     yield Held(target.module, target.index, parameter, 0)
+
+
+def _used(look: _Look, stmt: Stmt, node: Expr) -> tuple[str, str] | None:
+    aliases, kind, column = look.aliases, look.kind, look.column
+    if isinstance(node, Call):
+        return _called(look, stmt, node)
+    if isinstance(node, Compare) and len(node.ops) == 1:
+        for side in (node.left, node.comparators[0]):
+            found = _subject(side, aliases, column)
+            if found is not None and _is_kind(found, kind, {"==": (ID, MONEY), "!=": (ID,), "in": (ID,)}, node):
+                return f"the comparison {node.ops[0]}", found
+    if isinstance(node, Binary) and node.op in ("//", "%") and _text_or_number(node.right) in _ROUNDS:
+        found = _subject(node.left, aliases, column)
+        if found is not None and (kind or kind_of(found)) == TIME:
+            return f"its {node.op} of a whole time", found
+    if isinstance(node, Subscript) and kind in ("", ID):
+        found = _subject(node.index, aliases, column)
+        if found is not None and (kind or kind_of(found)) == ID and not _is_subject(node.value, aliases, ""):
+            return "a look-up by it", found
+    if isinstance(node, Binary) and node.op == "-":
+        for side in (node.left, node.right):
+            found = _subject(side, aliases, column)
+            if found is not None and (kind or kind_of(found)) == TIME:
+                return "a difference of times", found
+    if isinstance(node, Build) and node.kind == "dict" and (kind in ("", ID)):
+        for key, item in zip(node.keys, node.items, strict=True):
+            found = _subject(item, aliases, column)
+            if isinstance(key, Const) and found and kind_of(found) == ID and kind_of(str(key.value)) == ID:
+                return "a record keyed by it", found
+    return None
+
+
+def _called(look: _Look, stmt: Stmt, call: Call) -> tuple[str, str] | None:
+    names, aliases, kind, column = look.names, look.aliases, look.kind, look.column
+    function = call.function
+    if not isinstance(function, (Ref, Attribute)):
+        return None
+    last = look.called(function)
+    if last in _BY_COLUMN and (_mentions(call, names) or not names):
+        keys = [*call.args, *[one.value for one in call.keywords if one.name != "how"]]
+        texts = [n.value for arg in keys for n in walk(arg) if isinstance(n, Const) and isinstance(n.value, str)]
+        wanted = (TIME,) if last in ("sort_values", "merge_asof") else (ID, TIME)
+        for text in texts:
+            said = kind if column else kind_of(text)
+            if text == (column or text) and said in wanted and (column or kind in ("", said)):
+                return f"{last}({text!r})", text
+    if last in _AGGREGATES and kind in ("", MONEY) and _mentions(call, names):
+        summed = _aggregated(call, column)
+        if summed and (_is_account(stmt) or _speaks_of_accounts(look.owner)):
+            return f"{last}({summed!r}) for an account", summed
+    receiver = function.value if isinstance(function, Attribute) else _head(function)
+    groups = [one.value for one in call.keywords if one.name in ("groups", "group")]
+    for one in (receiver, *call.args, *groups):
+        found = _subject(one, aliases, column) if one is not None else None
+        if found is None:
+            continue
+        said = kind or kind_of(found) or ""
+        if said == ID and one in groups:
+            return f"the groups of {last}()", found
+        if last in _OF_VALUE.get(said, ()):
+            return f"{last}()", found
+        if (
+            last in _TO_TYPE
+            and said == ID
+            and any(last_segment(arg) in _WIDE or _text(arg) in _WIDE for arg in call.args)
+        ):
+            return f"{last}({_written(call.args[-1])}) after the cast", found
+        if last in _SUMS and said == MONEY and (_is_account(stmt) or _speaks_of_accounts(f"{look.owner}_{found}")):
+            return f"{last}() for an account", found
+    return None
+
+
+def _is_lost(stmt: Stmt, name: str, whole: bool) -> bool:
+    """Whether a statement gives the name another value: of a whole frame also one that may have other columns."""
+    if not isinstance(stmt, Assign) or not name or not _is_ref(stmt.targets[0], name):
+        return False
+    if not _mentions(stmt.value, {name.partition(".")[0]}):
+        return True
+    return whole and not _keeps_columns(stmt.value)
+
+
+def _keeps_columns(value: Expr) -> bool:
+    while True:
+        if isinstance(value, Subscript):
+            value = value.value
+        elif isinstance(value, Call) and isinstance(value.function, (Ref, Attribute)):
+            last, function = last_segment(value.function), value.function
+            dropped = last == "reset_index" and any(
+                one.name == "drop" and isinstance(one.value, Const) and one.value.value for one in value.keywords
+            )
+            if not dropped and last not in _KEEPS_COLUMNS:
+                return False
+            value = function.value if isinstance(function, Attribute) else _head(function) or Const(None)
+        else:
+            return isinstance(value, Ref)
+
+
+def _set_aside(stmt: Stmt, names: set[str]) -> str | None:
+    """The column of ids a statement keeps for itself: ``ids = df["user_id"].to_numpy()``."""
+    if not isinstance(stmt, Assign) or not isinstance(stmt.targets[0], Ref):
+        return None
+    value = stmt.value
+    if isinstance(value, Call) and isinstance(value.function, Attribute) and not value.args:
+        value = value.function.value if value.function.name in ("to_numpy", "copy") else value
+    if isinstance(value, Attribute) and value.name == "values":
+        value = value.value
+    text = _column(value, names)
+    return text if text is not None and kind_of(text) == ID else None
+
+
+def _restored(stmt: Stmt, names: set[str]) -> set[str]:
+    """The columns a statement puts into a held frame from elsewhere: ``df["user_id"] = ids``."""
+    found = set()
+    if isinstance(stmt, Assign) and isinstance(stmt.targets[0], Subscript) and not _mentions(stmt.value, names):
+        target = stmt.targets[0]
+        text = _text(target.index)
+        if isinstance(target.value, Ref) and target.value.name in names and text is not None:
+            found.add(text)
+    for expr in expressions(stmt):
+        for node in walk(expr):
+            if not isinstance(node, Call) or not _mentions(node, names):
+                continue
+            last = last_segment(node.function)
+            if last == "insert" and len(node.args) > 2 and (text := _text(node.args[1])):
+                found.add(text)
+            elif last == "assign":
+                given = [one for one in node.keywords if one.name and not _mentions(one.value, names)]
+                found |= {one.name for one in given if one.name and not isinstance(one.value, Lambda)}
+    return found
+
+
+def _indexed_by(held: Held) -> Iterator[str]:
+    """The columns that a frame's index was made of before it was cast: an index keeps its type."""
+    for stmt in statements(held.module.body(held.scope)):
+        if stmt.line <= held.line and isinstance(stmt, Assign):
+            for node in walk(stmt.value):
+                by_index = isinstance(node, Call) and last_segment(node.function) in _INDEXES
+                keyed = (
+                    [one.value for one in node.keywords if one.name == "index_col"] if isinstance(node, Call) else []
+                )
+                for part in (*(walk(node) if by_index else ()), *keyed):
+                    if (text := _text(part)) is not None:
+                        yield text
+
+
+def _aggregated(call: Call, column: str) -> str:
+    """The money an aggregation sums: ``agg({"amount": "sum"})``, ``agg(total=("amount", "sum"))``."""
+    given: list[tuple[str | None, Expr]] = []
+    for node in (node for arg in call.args for node in walk(arg)):
+        if isinstance(node, Build) and node.kind == "dict":
+            given += [(_text(key), item) for key, item in zip(node.keys, node.items, strict=True)]
+    for one in call.keywords:
+        if isinstance(one.value, Build) and one.value.kind == "tuple" and len(one.value.items) == 2:
+            given.append((_text(one.value.items[0]), one.value.items[1]))
+    for text, how in given:
+        if text and any(_text(node) == "sum" for node in walk(how)) and kind_of(text) == MONEY:
+            return text if column in ("", text) else ""
+    return ""
+
+
+def _text_or_number(expr: Expr) -> object:
+    return expr.value if isinstance(expr, Const) else None
+
+
+def _written(expr: Expr) -> str:
+    return _text(expr) or last_segment(expr)
 
 
 def _made(value: Expr, held: Held) -> bool:

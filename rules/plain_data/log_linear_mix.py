@@ -148,6 +148,16 @@ class LogLinearMix(ProjectRule):
             """,
             findings=2,
         ),
+        Bad(
+            """
+            from torch.distributions import Categorical
+
+
+            def plan_probability(logits, actions):
+                steps = Categorical(logits=logits).log_prob(actions)
+                return steps.prod().item()
+            """,
+        ),
         Good(
             """
             import math

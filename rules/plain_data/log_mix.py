@@ -10,6 +10,7 @@ from mldebt.facts.arguments import UNKNOWN as NOT_KNOWN
 from mldebt.facts.arguments import argument
 from mldebt.facts.schema import (
     FUNCTION,
+    Attribute,
     Augment,
     Binary,
     Build,
@@ -17,6 +18,7 @@ from mldebt.facts.schema import (
     Compare,
     Const,
     Expr,
+    Ref,
     Return,
     Starred,
     Stmt,
@@ -41,6 +43,7 @@ _LAYERS = frozenset({"torch.nn.LogSoftmax", "torch.nn.LogSigmoid"})
 _MADE_BY_LOG = frozenset({"softmax", "sigmoid", "predict_proba", "Softmax", "Sigmoid", "expit"})
 _ORDER = frozenset({"<", "<=", ">", ">="})
 _ADDED = frozenset({"+", "-"})
+_PRODUCTS = frozenset({"prod", "cumprod", "reduce_prod", "nanprod"})
 _LOG, _LINEAR = "logprob", "prob"
 _DISTRIBUTION = ("softmax", "predict_proba", "exp")
 _FROM_LOGITS = frozenset({"decision_function()", "torch.logit", "scipy.special.logit"})
@@ -106,6 +109,7 @@ class LogMix(Analysis):
                         yield from self._combined(module, scope, node.op, node.left, node.right, node)
                     elif isinstance(node, Call):
                         yield from self._named_arguments(carried, node)
+                        yield from self._reduced(carried, node)
                     elif isinstance(node, Build) and node.kind == "dict":
                         yield from self._entries(carried, stmt, node)
             if isinstance(stmt, Augment) and stmt.op in ("+", "-") and carried.carries(stmt.value):
@@ -160,6 +164,28 @@ class LogMix(Analysis):
                 what = f"two log-probabilities are multiplied, from {_short(one)} and {_short(other)}"
                 return Conflict(module.place(node), what, (one, other), "product"), {}
             return None, needs
+
+        yield from self._asking.settled(module, scope, ask)
+
+    def _reduced(self, carried: Carried, call: Call) -> Iterator[Conflict]:
+        """The product of log-probabilities along an axis: ``log_probs.prod()``; functions are looked at backward."""
+        module, scope, function = carried.module, carried.scope, call.function
+        if not isinstance(function, (Ref, Attribute)) or function.name.rpartition(".")[2] not in _PRODUCTS:
+            return
+        head = function.name.rpartition(".")[0]
+        ref = Ref(head, function.line, function.column)
+        subject: Expr = function.value if isinstance(function, Attribute) else ref
+        if not carried.carries(subject):
+            return
+
+        def ask(where: Where) -> tuple[Conflict | None, Mapping[str, Definition]]:
+            (values,), needs = self._asking.of(where, subject)
+            given = self._asking.evidence(values)
+            if given is None or given.quantity != _LOG or given.weight < API:
+                return None, needs
+            said = Evidence(_LINEAR, "a product, as of probabilities", module.place(call), RANGE)
+            what = f"log-probabilities from {_short(given)} are multiplied with each other"
+            return Conflict(module.place(call), what, (given, said), "product"), {}
 
         yield from self._asking.settled(module, scope, ask)
 

@@ -31,6 +31,7 @@ from mldebt.rule import Analysis
 if TYPE_CHECKING:
     from mldebt.facts.graph import Origin
     from mldebt.module import Module
+    from mldebt.project.callers import Site
 
 OPTION, OWN, PARAMETERS, CLOSED = "option", "attribute", "parameter", "closed"
 # What programs call their settings.
@@ -150,7 +151,7 @@ def _local(module: Module, index: int, ref: Ref) -> str:
     if bits != ASSIGNED:
         return ""
     origins = module.project.flow(module.definition(at)).definitions(ref.name)
-    if _words(origins):
+    if _words(origins, module, at):
         return CLOSED
     values = [origin.value for origin in origins if origin.kind == "assign" and not origin.path]
     if len(values) == len(origins) and values and all(_is_option(value) for value in values):
@@ -166,13 +167,29 @@ def closed_words(site: Comparison) -> frozenset[str]:
         at = scopes[at].parent
     if not isinstance(left, Ref):
         return frozenset()
-    return _words(site.module.project.flow(site.module.definition(at)).definitions(left.name))
+    origins = site.module.project.flow(site.module.definition(at)).definitions(left.name)
+    return _words(origins, site.module, at)
 
 
-def _words(origins: Sequence[Origin]) -> frozenset[str]:
-    """Every value of a variable, when all are literals: assigned, or looped over."""
+def held_words(site: Site, ref: Ref) -> frozenset[str]:
+    """What a variable can hold that a call hands on, when its function or file writes every value out."""
+    module, at = site.module, site.scope
+    scopes = module.facts.scopes
+    while at > 0 and (scopes[at].kind == CLASS or ref.name not in scopes[at].bindings):
+        at = scopes[at].parent
+    return _words(module.project.flow(module.definition(at)).definitions(ref.name), module, at)
+
+
+def _words(origins: Sequence[Origin], module: Module, scope: int) -> frozenset[str]:
+    """Every value of a variable, when all are literals: assigned, or looped over, also by a constant's name."""
     found: set[str] = set()
     for origin in origins:
+        if origin.kind == "loop" and isinstance(origin.value, Ref) and not origin.path:
+            listed = module.constant(scope, origin.value)
+            if not isinstance(listed, (list, tuple)) or not all(isinstance(one, str) for one in listed):
+                return frozenset()
+            found.update(one for one in listed if isinstance(one, str))
+            continue
         parts = _alternatives(origin)
         if not parts or any(not isinstance(part, Const) or not isinstance(part.value, str) for part in parts):
             return frozenset()

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from mldebt.facts.schema import CLASS, Const
+from mldebt.facts.schema import CLASS, Const, Ref
 from mldebt.finding import Place, Span
 from mldebt.project.callers import given
 from mldebt.rule import Analysis
@@ -22,6 +22,7 @@ from .mode_tests import (
     WordTypes,
     closed_words,
     comparisons,
+    held_words,
     is_typed,
     option_name,
 )
@@ -282,6 +283,8 @@ class Modes(Analysis):
             value = given(call, definition, site.name, spellings)
             if isinstance(value, Const) and isinstance(value.value, str):
                 found.setdefault(value.value, call.module.place(call.call))
+            elif isinstance(value, Ref) and "." not in value.name and (words := held_words(call, value)):
+                found = {**dict.fromkeys(words, call.module.place(call.call)), **found}
             elif value and (option := option_name(value)) and not _OPEN.fullmatch(option):
                 found = {**self._vocabulary(option), **found}
         return found

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import structs
+
+from mldebt.facts.arguments import argument
 from mldebt.facts.names import last_segment
 from mldebt.facts.schema import (
     FUNCTION,
@@ -43,8 +46,17 @@ if TYPE_CHECKING:
 
 _DEEPEST = 3  # calls from a prediction to the function that writes it
 _MOST = 40  # functions that predictions of one function are followed into
-_ASKING = frozenset({"predict", "predict_proba", "generate", "decision_function", "model", "net", "predict_log_proba"})
+_ASKING = frozenset(
+    """predict predict_proba generate decision_function model net predict_log_proba predict_on_batch inplace_predict
+    forecast recommend transcribe""".split()
+)
 _FILLS = frozenset({"append", "extend", "update", "add", "insert", "setdefault"})
+
+
+_VERBS = frozenset({"get", "post", "put", "patch"})
+_VIEWS = frozenset({"APIView", "View", "Resource", "MethodView", "HTTPEndpoint", "GenericAPIView"})
+# Files of the model itself or of metrics say nothing of the predictions beside them.
+_MODEL_FILES = frozenset({"write", "execute", "save"})
 
 
 class Leak(NamedTuple):
@@ -94,6 +106,27 @@ class PredictionFlow(Analysis):
             if returned.source is not None and depth:
                 callers = self.project.callers.of(definition) or ()
                 waiting += [(site.module.definition(site.scope), depth - 1) for site in callers]
+                if definition.scope.name == "__call__":
+                    waiting += [(one, depth - 1) for one in self._users_of_instances(definition)]
+
+    def _users_of_instances(self, definition: Definition) -> Iterator[Definition]:
+        """The functions that may call an instance of the class of a ``__call__`` by its variable."""
+        owner = definition.parent
+        if owner is None or not owner.is_class:
+            return
+        bound: set[str] = set()
+        called = self.project.spellings((owner.name,))
+        for module in self.project.callers.mentioning(called):
+            for index in module.scopes_using(called):
+                for stmt in statements(module.body(index)):
+                    made = stmt.value if isinstance(stmt, Assign) else None
+                    if isinstance(made, Call) and last_segment(made.function) in called:
+                        assert isinstance(stmt, Assign)
+                        bound |= {last_segment(target) for target in stmt.targets} - {""}
+        reaches = self.project.imports.reaches
+        for module in self.project.callers.mentioning(bound) if bound else ():
+            if module is definition.module or reaches(module, definition.module):
+                yield from (module.definition(index) for index in module.scopes_using(bound))
 
     def _known(self, definition: Definition, depth: int) -> tuple[list[Leak], Held]:
         """What a function does whose arguments hold nothing; remembered, so the first depth asked decides."""
@@ -135,7 +168,7 @@ class PredictionFlow(Analysis):
         """Whether a call may run a function that predicts: by its name, or as an object that can be called."""
         function = call.function
         name = last_segment(function)
-        held = isinstance(function, Ref) and function.name in module.scope(scope).bindings
+        held = isinstance(function, Ref) and any(function.name in module.scope(one).bindings for one in (scope, 0))
         return name in self._predictors or (held and "__call__" in self._predictors)
 
     @cached_property
@@ -165,11 +198,30 @@ class _Body:
         self._held = dict(given)
         self._leaks: dict[Place, Leak] = {}
         self._headers: frozenset[str] = frozenset()
+        self._beside: frozenset[str] = frozenset()  # what other files say that the function writes
         self.returned = _EMPTY
         self._serves = _is_route(definition)
+        for one in definition.scope.decorators:
+            schema = argument(one, "response_model") if isinstance(one, Call) else None
+            if isinstance(schema, (Ref, Attribute)):
+                self._headers |= frozenset(self._fields(schema))
+
+    def _unaliased(self, call: Call) -> Call:
+        """The call by the name its function was imported from."""
+        function = call.function
+        if not isinstance(function, Ref):
+            return call
+        head, dot, _ = function.name.partition(".")
+        if dot and not any(one.renamed and one.bound == head for one in self._module.facts.imports):
+            return call
+        names = self._module.names(self._scope, function)
+        if len(names) != 1 or ":" in names[0] or "(" in names[0]:
+            return call
+        return structs.replace(call, function=Ref(names[0], function.line, function.column))
 
     def found(self) -> list[Leak]:
-        return [one._replace(said=one.said | self._headers) for one in self._leaks.values()]
+        beside = self._headers | self._beside
+        return [one._replace(said=one.said | (self._headers if one.remote else beside)) for one in self._leaks.values()]
 
     def read(self, stmt: Stmt) -> None:
         if isinstance(stmt, (Assign, Annotate, Augment)) and stmt.value is not None:
@@ -193,13 +245,15 @@ class _Body:
         name = _base(target)
         if name.endswith("headers"):
             self._headers |= held.said
+        name = name.removesuffix(".attrs")
         if name:
             self._held[name] = _joined(self._held.get(name, _EMPTY), held)
         elif hasattr(target, "items"):
             for item in target.items:
                 self._bind(item, held)
 
-    def _called(self, stmt: Stmt, call: Call) -> None:
+    def _called(self, stmt: Stmt, site: Call) -> None:
+        call = self._unaliased(site)
         function = call.function
         if isinstance(function, Ref) and function.name.rpartition(".")[2] in _FILLS:
             head = function.name.rpartition(".")[0]
@@ -212,7 +266,9 @@ class _Body:
                 held = _joined(held, self._value(part))
             if held.source is not None:
                 self._leak(call, held, self._around(call), is_remote(call))
-        elif isinstance(stmt, Do) and stmt.value is call:
+            elif last_segment(call.function) not in _MODEL_FILES:
+                self._beside |= held.said
+        elif isinstance(stmt, Do) and stmt.value is site:
             self._value(call)
 
     def _around(self, call: Call) -> Held:
@@ -265,6 +321,7 @@ class _Body:
         return Held(None, frozenset({ref.name.rpartition(".")[2]}), False)
 
     def _result(self, call: Call) -> Held:
+        call = self._unaliased(call)
         if is_source(self._module, self._scope, call):
             return Held(self._module.place(call), frozenset(), False)
         own = Held(None, frozenset(keyword.name for keyword in call.keywords if keyword.name), False)
@@ -283,8 +340,22 @@ class _Body:
         if _is_record(call):
             for arg in args:
                 own = _joined(own, arg)
+            own = _joined(own, Held(None, frozenset(self._fields(call.function)), False))
             return own._replace(keyed=own.keyed or keyed_model(call))
         return Held(None, frozenset(words(call)), False)
+
+    def _fields(self, expr: Expr) -> Iterator[str]:
+        """The fields of a class, also those it fills by default and those of its bases."""
+        names = self._module.names(self._scope, expr) if isinstance(expr, (Ref, Attribute)) else ()
+        for name in names[:1]:
+            definition = self._module.project.definition(name)
+            if definition is not None and definition.is_class:
+                yield from definition.scope.bindings
+                for base in definition.scope.bases:
+                    if isinstance(base, (Ref, Attribute)):
+                        for one in definition.module.names(0, base)[:1]:
+                            parent = self._module.project.definition(one)
+                            yield from parent.scope.bindings if parent is not None and parent.is_class else ()
 
 
 def _is_record(call: Call) -> bool:
@@ -343,7 +414,16 @@ def _is_route(definition: Definition) -> bool:
         function = one.function if isinstance(one, Call) else one
         if isinstance(function, Ref) and "." in function.name and function.name.rpartition(".")[2] in ROUTES:
             return True
-    return definition.scope.name == "lambda_handler"
+    scope, names = definition.scope, [one.name for one in definition.scope.parameters]
+    if scope.name == "lambda_handler" or names == ["event", "context"]:
+        return True
+    owner = definition.parent
+    if owner is not None and owner.is_class:
+        bases = {last_segment(base) for base in owner.scope.bases}
+        return (scope.name in _VERBS and not _VIEWS.isdisjoint(bases)) or (
+            scope.name[:1].isupper() and names == ["self", "request", "context"]  # gRPC
+        )
+    return scope.name == "run" and len(names) == 1 and "init" in definition.module.scope(0).bindings  # Azure ML
 
 
 def identified(leak: Leak) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_SHORTEST, _SHORTEST_REPLACED = 4, 6
+_SHORTEST, _SHORTEST_REPLACED, _SHORTEST_EXCHANGED = 4, 6, 3
 _ENDINGS = "sdrny"
 
 
@@ -15,7 +15,9 @@ def is_slip(word: str, other: str) -> bool:
     Differences of case, of digits, of ``-`` and ``_``, and endings such as a plural are not slips; in short words a
     wrong letter makes another word (test, text), so that is none either.
     """
-    if word == other or min(len(word), len(other)) < _SHORTEST or word.lower() == other.lower():
+    if word == other or word.lower() == other.lower():
+        return False
+    if min(len(word), len(other)) < (_SHORTEST_EXCHANGED if len(word) == len(other) else _SHORTEST):
         return False
     if len(word) == len(other):
         at = [i for i, (a, b) in enumerate(zip(word, other, strict=True)) if a != b]

@@ -155,6 +155,30 @@ class StringlyTypedMode(ProjectRule):
                     print(len(rows))
             """,
         ),
+        Bad(
+            {
+                "engine.py": """
+                    class Engine:
+                        def __init__(self, net):
+                            self.net = net
+
+                        def run(self, loader, phase):
+                            if phase == "vla":
+                                self.net.eval()
+                            return len(loader)
+                    """,
+                "main.py": """
+                    from engine import Engine
+
+
+                    def main(net, loaders):
+                        engine = Engine(net)
+                        for phase in ["train", "val"]:
+                            engine.run(loaders[phase], phase)
+                    """,
+            },
+            anchors=("engine.py:6",),
+        ),
         Good(
             {
                 "data.py": """

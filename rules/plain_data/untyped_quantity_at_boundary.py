@@ -162,6 +162,24 @@ class UntypedQuantityAtBoundary(ProjectRule):
                 """,
             },
         ),
+        Bad(
+            {
+                "retry.py": """
+                    import time
+
+
+                    def with_retry(run, delay_s):
+                        try:
+                            return run()
+                        except OSError:
+                            time.sleep(delay_s)
+                        return run()
+                """,
+                "pull.py": "from retry import with_retry\n\nA = with_retry(print, delay_s=2)\n",
+                "push.py": "from retry import with_retry\n\nB = with_retry(print, 0.5)\n",
+            },
+            anchors=("retry.py:4",),
+        ),
         Good(
             {
                 "alerts.py": """
