@@ -6,24 +6,19 @@ from typing import TYPE_CHECKING
 
 from mldebt.facts.schema import (
     Attribute,
-    Binary,
     Build,
     Call,
-    Compare,
     Const,
     Expr,
-    Format,
     Opaque,
     Ref,
-    Return,
     Subscript,
-    Unary,
 )
-from mldebt.facts.walk import walk
 from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related, Severity, Span
 from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
 
-from .following import Following, Use
+from .following import Following
+from .hash_sinks import purpose
 from .kinds import TEXT, Kinds
 from .origins import Origins
 
@@ -31,25 +26,20 @@ if TYPE_CHECKING:
     from mldebt.module import CallSite, Module
     from mldebt.project.project import Project
 
-_SHORT_LIVED = "short-lived"
 # Builtins of Python 2, whose texts hash to the same number in every process.
 _PYTHON_2 = frozenset("basestring execfile raw_input unichr unicode xrange".split())
 _ONLY_PYTHON_2 = re.compile(r"<\s*3(\.0)*\s*(,|$)|(==|~=)\s*2\b")
 _MANIFESTS = frozenset({"setup.py", "setup.cfg", "pyproject.toml"})
 _HASH = frozenset({"builtins.hash"})
-_KEEPS = frozenset({"builtins.abs", "builtins.int", "builtins.str", "builtins.hex", "builtins.float", "os.path.join"})
-_WRITES = frozenset(
-    "json.dump json.dumps pickle.dump joblib.dump torch.save numpy.save numpy.savez builtins.open io.open "
-    "yaml.dump yaml.safe_dump pandas.DataFrame.to_csv".split()
+_FROZEN = frozenset({"builtins.frozenset", "builtins.tuple"})
+_MAPS = frozenset({"map", "apply"})
+_TEXT_NAME = re.compile(
+    r"(^|[._])(text|prompt|sentence|caption|question|url|email|filename|file_?name|file_?path|word|username|title)$",
+    re.IGNORECASE,
 )
-_FILES = frozenset({"pathlib.Path", "os.path.join", "os.path.exists", "os.makedirs", *_WRITES})
-_STORES = frozenset("to_csv to_parquet to_json to_pickle to_sql to_hdf writerow writerows setex hset".split())
-_SEEDS = re.compile(r"(^|\.)(manual_seed|seed|default_rng|RandomState|Random|PRNGKey|seed_everything|set_seed)$")
-_SEED_NAME = re.compile(r"seed|random_state", re.IGNORECASE)
-# A bucket that lives and dies with the process: a colour, a lock, a thread of the pool.
-_PASSING = re.compile(r"colou?r|palette|cmap|lock|queue|worker|thread|pool|port\b|proxy|proxies|device", re.IGNORECASE)
-_TEMPORARY = re.compile(r"(^|/)tmp\b")
-_FILE_NAME = re.compile(r"path|file|fname|folder|(^|_)dir$", re.IGNORECASE)
+_CONFIGS = re.compile(
+    r"(^|[._])(cfg|conf|config|configs|kwargs|params|hparams|settings|opts?|options|args)$", re.IGNORECASE
+)
 _SETTINGS = re.compile(
     r"(^|/)(Dockerfile[^/]*|Makefile|[^/]*\.(sh|env|ya?ml|toml|ini|cfg|bash|slurm|sbatch))$|(^|/)\.env"
 )
@@ -151,6 +141,134 @@ class BuiltinHashSplit(ProjectRule):
                 for name in os.listdir(folder):
                     random.seed(hash(name))
                     yield name, random.random()
+            """
+        ),
+        Bad(
+            {
+                "cache.py": """
+                    from pathlib import Path
+
+                    import numpy as np
+
+
+                    class Vectors:
+                        def __init__(self, encoder, root=Path("cache")):
+                            self.encoder, self.root = encoder, root
+
+                        def get(self, text: str):
+                            path = self.root / f"{hash(text):x}.npy"
+                            if not path.exists():
+                                np.save(path, self.encoder.encode(text))
+                            return np.load(path)
+                    """,
+                "search.py": """
+                    import sys
+
+                    from cache import Vectors
+
+
+                    def main(encoder):
+                        return Vectors(encoder).get(sys.argv[1])
+                    """,
+            },
+            anchors=("cache.py:11",),
+        ),
+        Bad(
+            """
+            import json
+            import shelve
+            from pathlib import Path
+
+            ANSWERS = Path("answers.json")
+
+
+            def answer(prompt: str, ask):
+                known = json.loads(ANSWERS.read_text()) if ANSWERS.exists() else {}
+                key = str(hash(prompt))
+                if key not in known:
+                    known[key] = ask(prompt)
+                    ANSWERS.write_text(json.dumps(known))
+                return known[key]
+
+
+            def embed(sentence: str, encode):
+                with shelve.open("vectors.db") as vectors:
+                    key = hex(hash(sentence))[2:]
+                    if key not in vectors:
+                        vectors[key] = encode(sentence)
+                    return vectors[key]
+            """,
+            findings=2,
+        ),
+        Bad(
+            """
+            import sys
+
+            import pandas as pd
+
+
+            def parts(path):
+                rows = pd.read_csv(path)
+                bucket = rows["user"].astype(str).map(hash).abs() % 10
+                return rows[bucket < 8], rows[bucket >= 8]
+
+
+            def is_test(name: str) -> bool:
+                return abs(hash(name)) / sys.maxsize < 0.2
+            """,
+            findings=2,
+        ),
+        Bad(
+            """
+            import json
+            import sqlite3
+
+
+            def export(texts: list[str], target):
+                index = {hash(text): text for text in texts}
+                with open(target, "w") as file:
+                    json.dump(index, file)
+
+
+            def remember(prompt, answer):
+                with sqlite3.connect("answers.db") as database:
+                    database.execute("insert into answers values (?, ?)", (hash(prompt), answer))
+            """,
+            findings=2,
+        ),
+        Good(
+            """
+            import json
+            import logging
+            import tempfile
+            from pathlib import Path
+
+
+            class Answers:
+                def __init__(self):
+                    self.known = {}
+
+                def get(self, prompt: str, ask):
+                    key = str(hash(prompt))
+                    if key not in self.known:
+                        self.known[key] = ask(prompt)
+                    return self.known[key]
+
+
+            def unique(texts: list[str], target):
+                seen = {}
+                for text in texts:
+                    seen.setdefault(hash(text), text)
+                target.write_text(json.dumps(list(seen.values())))
+
+
+            def scratch(text: str):
+                logging.info("%x", hash(text))
+                return Path(tempfile.gettempdir()) / f"{hash(text):x}.txt"
+
+
+            def column(rows):
+                return rows["age"].astype(int).map(hash) % 10
             """
         ),
         Good(
@@ -277,16 +395,34 @@ class BuiltinHashSplit(ProjectRule):
                     what = self._decides(project, module, site)
                     if what is not None:
                         groups.setdefault(site.scope, []).append((site, what))
+                for site, what in self._maps(project, module):
+                    groups.setdefault(site.scope, []).append((site, what))
                 yield from (_problem(module, group) for group in groups.values())
 
     def _decides(self, project: Project, module: Module, site: CallSite) -> str | None:
         call = site.call
-        if len(call.args) != 1 or _in_dunder(module, site.scope):
-            return None
-        if project[Kinds].of(module, site.scope, call.args[0]) != TEXT:
+        if len(call.args) != 1 or _in_dunder(module, site.scope) or not _is_text(module, site.scope, call.args[0]):
             return None
         start = project[Following].start(module, site.scope, site.statement, call)
-        return _purpose(project, start) if start is not None else None
+        return purpose(project, start) if start is not None else None
+
+    def _maps(self, project: Project, module: Module) -> Iterator[tuple[CallSite, str]]:
+        """``column.map(hash)`` and ``map(hash, texts)``, where what they hold is text."""
+        for index in module.scopes_using({"hash"}):
+            for site in module.call_sites(index):
+                call, function = site.call, site.call.function
+                if not isinstance(function, (Ref, Attribute)) or function.name.rpartition(".")[2] not in _MAPS:
+                    continue
+                given = call.args[0] if call.args else None
+                if not isinstance(given, Ref) or _HASH.isdisjoint(module.names(index, given)):
+                    continue
+                held = call.args[1] if len(call.args) > 1 else _receiver(function)
+                start = project[Following].start(module, index, site.statement, call)
+                if held is None or start is None or project[Kinds].held(module, index, held) != TEXT:
+                    continue
+                what = purpose(project, start)
+                if what is not None:
+                    yield site, what
 
     def mend(self, problem: Problem, project: Project) -> Fix | None:
         """``zlib.crc32(text.encode())``, where plain texts are hashed."""
@@ -296,13 +432,61 @@ class BuiltinHashSplit(ProjectRule):
         for _, site in module.calls_of(_HASH):
             if module.place(site) not in places:
                 continue
-            argument = site.call.args[0]
+            argument = site.call.args[0] if site.call.args else None
             if not isinstance(argument, Ref) or _may_be_bytes(module, site, argument):
                 return None
             edits.append(Edit(module.place(site), f"zlib.crc32({argument.name}.encode())"))
+        if not edits:
+            return None  # ``column.map(hash)``
         if not any(fact.bound == "zlib" and not fact.scope for fact in module.facts.imports):
             edits.append(Edit(_first_line(module), "import zlib\n"))
         return Fix(Applicability.SUGGEST, "use a hash that is the same in every process", tuple(edits))
+
+
+def _is_text(module: Module, scope: int, value: Expr) -> bool:
+    """Whether what is hashed is text, or a tuple or set that holds text."""
+    kinds = module.project[Kinds]
+    known = kinds.of(module, scope, value)
+    if known == TEXT or (not known and _is_called_text(value)):
+        return True
+    if isinstance(value, Build) and value.kind == "tuple":
+        return any(_is_text(module, scope, item) for item in value.items)
+    if not isinstance(value, Call) or not value.args:
+        return isinstance(value, Ref) and any(
+            one.startswith("pathlib.") for one in module.project.types.of(module, scope, value)
+        )
+    names = module.names(scope, value.function)
+    if "pathlib.Path" in names:
+        return True
+    inner = value.args[0]
+    if _FROZEN.isdisjoint(names):
+        return False
+    if isinstance(inner, Call) and "builtins.sorted" in module.names(scope, inner.function) and inner.args:
+        inner = inner.args[0]
+    return kinds.held(module, scope, inner) == TEXT or _are_settings(inner)
+
+
+def _is_called_text(value: Expr) -> bool:
+    """``prompt``, ``row["sentence"]``: named after what can be nothing but text."""
+    name = value.name if isinstance(value, (Ref, Attribute)) else ""
+    if isinstance(value, Subscript) and isinstance(value.index, Const):
+        name = str(value.index.value)
+    return _TEXT_NAME.search(name) is not None
+
+
+def _are_settings(value: Expr) -> bool:
+    """``config.items()``: the names of options are texts."""
+    function = value.function if isinstance(value, Call) else None
+    if isinstance(function, Ref) and function.name.endswith(".items"):
+        return _CONFIGS.search(function.name.removesuffix(".items")) is not None
+    return False
+
+
+def _receiver(function: Ref | Attribute) -> Expr | None:
+    if isinstance(function, Attribute):
+        return function.value
+    head, dot, _ = function.name.rpartition(".")
+    return Ref(head, function.line, function.column) if dot else None
 
 
 def _may_be_bytes(module: Module, site: CallSite, argument: Ref) -> bool:
@@ -332,98 +516,6 @@ def _problem(module: Module, group: list[tuple[CallSite, str]]) -> Problem:
 def _in_dunder(module: Module, scope: int) -> bool:
     name = module.facts.scopes[scope].name
     return name.startswith("__") and name.endswith("__") and name not in ("__init__", "__call__", "__getitem__")
-
-
-def _purpose(project: Project, start: Use) -> str | None:
-    """What the hash decides that outlives the process, in words."""
-    uses = list(project[Following].uses(start, _keeps))
-    found = [_sink(use) for use in uses]
-    if any(_is_temporary(use) for use in uses):
-        return None
-    if _SHORT_LIVED in found:
-        return None
-    return next((one for one in found if one), None)
-
-
-def _keeps(use: Use) -> bool:
-    parent = use.around[0]
-    if isinstance(parent, Call):
-        return use.value is not parent.function and not _KEEPS.isdisjoint(use.names(parent))
-    if isinstance(parent, Binary):
-        return parent.op in ("+", "-", "*", "/", "^", "//") or (parent.op == "%" and _is_text(parent.left))
-    return isinstance(parent, (Format, Unary)) and not (isinstance(parent, Unary) and parent.op == "not")
-
-
-def _sink(use: Use) -> str | None:
-    parent = use.around[0] if use.around else None
-    if isinstance(parent, Binary) and parent.op in ("%", "&") and parent.left is use.value:
-        return _SHORT_LIVED if _is_passing(use) else _bucket(use)
-    if isinstance(parent, Call) and use.value is not parent.function:
-        names = use.names(parent)
-        last = parent.function.name if isinstance(parent.function, (Ref, Attribute)) else ""
-        if any(_SEEDS.search(name) for name in names or (last,)):
-            return "it seeds a generator"
-        if _is_text_made(use.value) and not _FILES.isdisjoint(names):
-            return "it names a file"
-        if not _WRITES.isdisjoint(names) or last.rpartition(".")[2] in _STORES:
-            return "it is written to a file"
-    if isinstance(parent, Binary) and parent.op == "/" and _is_text_made(use.value):
-        return "it names a file"
-    if isinstance(use.statement, Return) and not use.around and _is_text_made(use.value):
-        return "it names a file" if _FILE_NAME.search(use.module.facts.scopes[use.scope].name) else None
-    return None
-
-
-def _bucket(use: Use) -> str:
-    """What a remainder is good for."""
-    around = use.around[1:]
-    if any(isinstance(one, Compare) for one in around):
-        return "it decides which part a row is in"
-    for one in around:
-        if isinstance(one, Call) and any(_SEEDS.search(name) for name in use.names(one)):
-            return "it seeds a generator"
-    return "it decides which bucket a value is in"
-
-
-def _is_passing(use: Use) -> bool:
-    """Whether the bucket is a colour, a lock or the like."""
-    words = [use.module.facts.scopes[use.scope].name]
-    targets = getattr(use.statement, "targets", ())
-    modulo = use.around[0]
-    parts = [*targets, *use.around[1:3], *([modulo.right] if isinstance(modulo, Binary) else [])]
-    for part in parts:
-        held = part.value if isinstance(part, Subscript) else part
-        words += [node.name for node in _shallow(held) if isinstance(node, (Ref, Attribute))]
-    return any(_PASSING.search(word) for word in words)
-
-
-def _shallow(expr: Expr) -> list[Expr]:
-    return [expr, *expr.args] if isinstance(expr, Call) else [expr]
-
-
-def _is_temporary(use: Use) -> bool:
-    """Whether a name is made for a file of this run alone."""
-    parts = [part for one in (use.value, *use.around) for part in walk(one)] if _is_text_made(use.value) else []
-    return any(
-        isinstance(part, Const) and isinstance(part.value, str) and _TEMPORARY.search(part.value) for part in parts
-    )
-
-
-def _is_text_made(value: Expr) -> bool:
-    """Whether the hash was put into a text."""
-    if isinstance(value, Call):
-        return isinstance(value.function, (Ref, Attribute)) and value.function.name.rpartition(".")[2] in (
-            "str",
-            "hex",
-            "join",
-        )
-    return isinstance(value, Format) or (isinstance(value, Binary) and _is_text(value)) or isinstance(value, Build)
-
-
-def _is_text(expr: Expr) -> bool:
-    if isinstance(expr, Binary):
-        return _is_text(expr.left) or _is_text(expr.right)
-    return isinstance(expr, Format) or (isinstance(expr, Const) and isinstance(expr.value, str))
 
 
 def _declares_python_2(project: Project) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # A file of the project's own by its name: not a download, and not what lies beside the project for all to read.
 _DATA = re.compile(
-    r"^(?!\.\./)(?!.*://)[^\s{}%*]+\.(csv|tsv|parquet|feather|npy|npz|pkl|pickle|joblib|jsonl?|h5|hdf5|pth?|ckpt|arrow|db|xlsx?)$"
+    r"^(?!\.\./)(?!/)(?![A-Za-z]:)(?!.*://)[^\s{}%*]+\.(csv|tsv|parquet|feather|npy|npz|pkl|pickle|joblib|jsonl?|h5|hdf5|pth?|ckpt|arrow|db|xlsx?)$"
 )
 _LIBRARIES = frozenset("catboost jax keras lightgbm numpy pandas polars scipy sklearn tensorflow torch xgboost".split())
 _PROSE = (".md", ".rst", ".txt")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class JaxKeyReuse(ProjectRule):
     """A JAX key is consumed a second time, so two draws that should be independent are the same numbers.
 
-    A key is consumed by a draw, by `split`, by a function that does one of these with its parameter, and in every pass
-    of a loop that does not bind it anew.
+    A key is consumed by a draw, by `split`, by a function that does one of these with its parameter or with a key from
+    around it, and in every pass of a loop, or of `scan` and its like, that does not bind it anew.
 
     ## Why it is debt
 
@@ -32,10 +32,10 @@ class JaxKeyReuse(ProjectRule):
 
     ## When to leave it
 
-    Branches that consume a key once each are fine, as are different elements of `split(key, n)` and `fold_in` with
-    data that varies; none is reported. Common random numbers, wanted in a comparison, are the one reason to consume a
-    key twice: say so with a waiver. JAX checks the same at run time with `jax_debug_key_reuse` (off by default), and
-    the package jax-keyguard does statically.
+    Branches that consume a key once each are fine, as are a loss and its gradient at one point, different elements of
+    `split(key, n)` and `fold_in` with data that varies; none is reported. Common random numbers, wanted in a
+    comparison, are the one reason to consume a key twice: say so with a waiver. JAX checks the same at run time with
+    `jax_debug_key_reuse` (off by default), and the package jax-keyguard does statically.
 
     ## References
 
@@ -124,6 +124,142 @@ class JaxKeyReuse(ProjectRule):
                 x = random.normal(keys[0], (8,))
                 noise = random.normal(keys[0], (8,))
                 return x + noise, random.uniform(keys[1])
+            """
+        ),
+        Bad(
+            """
+            from functools import partial
+
+            import jax
+            import jax.numpy as jnp
+
+
+            def network(params, x, key):
+                return x @ params * jax.random.bernoulli(key, 0.8, x.shape)
+
+
+            @partial(jax.jit, static_argnums=4)
+            def step(params, x, y, key, rate):
+                def loss(params):
+                    return jnp.mean((network(params, x, key) - y) ** 2)
+
+                return params - rate * jax.grad(loss)(params)
+
+
+            def fit(params, x, y):
+                key = jax.random.PRNGKey(0)
+                for _ in range(100):
+                    params = step(params, x, y, key, 0.1)
+                return params
+            """,
+            anchors=("example.py:22",),
+        ),
+        Bad(
+            """
+            import jax
+
+
+            def noisy_loss(params, x, key):
+                return ((x + jax.random.normal(key, x.shape)) @ params).sum()
+
+
+            gradient = jax.jit(jax.value_and_grad(noisy_loss))
+
+
+            def fit(params, batches, seed):
+                key = jax.random.key(seed)
+                for x in batches:
+                    _, change = gradient(params, x, key)
+                    params = params - change
+                return params
+
+
+            def walk(key, x):
+                def body(carry, _):
+                    return carry + jax.random.normal(key, carry.shape), None
+
+                return jax.lax.scan(body, x, None, length=100)
+            """,
+            findings=2,
+        ),
+        Bad(
+            """
+            import jax
+
+
+            class Dropout:
+                def __init__(self, seed):
+                    self.key = jax.random.PRNGKey(seed)
+
+                def drop(self, x):
+                    return x * jax.random.bernoulli(self.key, 0.5, x.shape)
+
+                def both(self, x, y):
+                    return self.drop(x), self.drop(y)
+
+
+            def rows(draw, key):
+                keys = jax.random.split(key, 8)
+                one = lambda k: jax.random.normal(k, (2,))
+                return jax.vmap(one)(keys), jax.vmap(one)(keys)
+            """,
+            findings=2,
+        ),
+        Good(
+            """
+            import jax
+
+
+            def loss(params, x, key):
+                return (x @ params * jax.random.bernoulli(key, 0.8, x.shape)).sum()
+
+
+            def step(params, x, key):
+                def own(params):
+                    return loss(params, x, key)
+
+                value, change = own(params), jax.grad(own)(params)
+                return value, params - change
+
+
+            def fit(params, batches, key):
+                for x in batches:
+                    key, subkey = jax.random.split(key)
+                    value, params = step(params, x, subkey)
+                return params
+
+
+            def walk(key, x):
+                def body(carry, key):
+                    return carry + jax.random.normal(key, carry.shape), None
+
+                return jax.lax.scan(body, x, jax.random.split(key, 100))
+
+
+            def folded(key, x):
+                return jax.lax.fori_loop(
+                    0, 9, lambda i, x: x + jax.random.normal(jax.random.fold_in(key, i), x.shape), x
+                )
+            """
+        ),
+        Good(
+            """
+            import jax
+
+
+            class Stream:
+                def __init__(self, seed):
+                    self.key = jax.random.PRNGKey(seed)
+
+                def next(self):
+                    self.key, subkey = jax.random.split(self.key)
+                    return subkey
+
+                def noise(self, x):
+                    return x + jax.random.normal(self.next(), x.shape)
+
+                def twice(self, x):
+                    return self.noise(x), self.noise(x)
             """
         ),
         Good(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mldebt.facts.arguments import UNKNOWN, argument
 from mldebt.facts.graph import targets
+from mldebt.facts.names import binding_scope, last_segment
 from mldebt.facts.schema import (
+    FUNCTION,
     Annotate,
     Assign,
     Attribute,
@@ -39,6 +41,8 @@ from mldebt.facts.walk import children, expressions
 from mldebt.project.callers import Site, given
 from mldebt.rule import Analysis
 
+from .jax_callables import Run, ran
+
 if TYPE_CHECKING:
     from mldebt.module import Module
     from mldebt.project.definitions import Definition
@@ -54,6 +58,10 @@ CONSUMERS = frozenset(f"jax.random.{name}" for name in _DRAWS.split())
 FOLD = "jax.random.fold_in"
 _ALL = CONSUMERS | {FOLD}
 _FLAX = frozenset({"flax", "haiku", "equinox"})
+# Libraries whose objects draw from the key they are given.
+_TAKERS = frozenset({"equinox", "distrax", "tensorflow_probability"})
+_MADE = frozenset({"jax.random.PRNGKey", "jax.random.key"})
+_PARAMETERS = frozenset({"key", "rng", "seed", "prng_key", "rng_key"})
 _ROUNDS = 6
 
 State = dict[str, "Consumption"]
@@ -66,6 +74,8 @@ class Consumption(NamedTuple):
     scope: int
     call: Call
     key: str
+    runs: str = ""  # the function that consumes it
+    derived: bool = False  # its derivative does
 
 
 class Reuse(NamedTuple):
@@ -80,7 +90,7 @@ class JaxKeys(Analysis):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
-        self._spent: dict[str, frozenset[str]] = {}
+        self._spent: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
         self._running: set[str] = set()
 
     def reuses(self) -> Iterator[Reuse]:
@@ -91,11 +101,13 @@ class JaxKeys(Analysis):
         wanted: dict[tuple[str, int], Definition] = {}
         for module in self.project.modules.values():
             if module.role == "project" and not module.is_test:
-                for _, site in module.calls_of(_ALL):
+                for _, site in module.calls_of(_ALL | _MADE):
                     wanted[(module.path, site.scope)] = module.definition(site.scope)
+                for index in _taking(module):
+                    wanted[(module.path, index)] = module.definition(index)
         pending = list(wanted.values())
         for definition in pending:
-            if not definition.is_function or not self.spent(definition):
+            if not definition.is_function or not (self.spent(definition) or self.outer(definition)):
                 continue
             for caller in self.project.callers.of(definition) or ():
                 key = (caller.module.path, caller.scope)
@@ -107,15 +119,22 @@ class JaxKeys(Analysis):
 
     def spent(self, definition: Definition) -> frozenset[str]:
         """The parameters of a function that are keys it consumes."""
+        return self._summary(definition)[0]
+
+    def outer(self, definition: Definition) -> frozenset[str]:
+        """The keys of a function around it, of its file or of its object that a function consumes and never binds."""
+        return self._summary(definition)[1]
+
+    def _summary(self, definition: Definition) -> tuple[frozenset[str], frozenset[str]]:
         name = definition.name
         known = self._spent.get(name)
         if known is None:
             if name in self._running or len(self._running) > _ROUNDS:
-                return frozenset()
+                return frozenset(), frozenset()
             self._running.add(name)
             body = Body(self, definition)
             body.reuses()
-            known = self._spent[name] = frozenset(body.spent)
+            known = self._spent[name] = frozenset(body.spent), frozenset(body.outer)
             self._running.discard(name)
         return known
 
@@ -128,6 +147,7 @@ class Body:
     definition: Definition
     found: dict[int, Reuse] = field(default_factory=dict)
     spent: set[str] = field(default_factory=set)
+    outer: set[str] = field(default_factory=set)
     aliases: dict[str, str] = field(default_factory=dict)
     rebound: set[str] = field(default_factory=set)
 
@@ -136,8 +156,24 @@ class Body:
             state: State = {}
             self._run(self.definition.body, state)
             parameters = {one.name for one in self.definition.scope.parameters}
-            self.spent = {name.removeprefix("!") for name in state if name.removeprefix("!") in parameters}
+            ended = {name.removeprefix("!") for name in state if "=" not in name}
+            self.spent = ended & parameters
+            self.outer = {name for name in ended - self.rebound if self._is_outer(name)}
         return list(self.found.values())
+
+    def _is_outer(self, name: str) -> bool:
+        """Whether a key outlives the call: a variable from around the function, an attribute set once."""
+        head, dot, attribute = name.partition(".")
+        module, scope = self.definition.module, self.definition.scope
+        if "[" in name or "." in attribute or not self.definition.is_function:
+            return False
+        if not dot:
+            return head not in scope.bindings and head not in {one.name for one in scope.parameters}
+        owner = module.project.types.owner_of(module, self.definition.index, head)
+        bound = module.project.types.bindings(owner, attribute) if owner is not None else []
+        return bool(bound) and all(
+            there.scope(one.scope).name == "__init__" and scope.name != "__init__" for there, one in bound
+        )
 
     # Statements. Each changes the state in place; False: nothing comes after it.
 
@@ -235,13 +271,59 @@ class Body:
         if isinstance(expr, Bind):
             self._forget([expr.name], state)
         if isinstance(expr, Call):
+            module, scope = self.definition.module, self.definition.index
             for key, tag in self._consumed(expr):
                 if key.partition("[")[0].partition(".")[0] not in bound and not _indexed(key, bound):
-                    self._consume(expr, key, tag, state)
+                    self._consume(Consumption(module, scope, expr, key, self._named(expr.function)), tag, state)
+            for run in ran(self.definition, expr):
+                for key in self._by_run(run, bound):
+                    for _ in range(run.times):
+                        self._consume(Consumption(module, scope, expr, key, run.name, run.derived), "", state)
 
-    def _consume(self, call: Call, key: str, tag: str, state: State) -> None:
-        one = Consumption(self.definition.module, self.definition.index, call, key)
+    def _by_run(self, run: Run, bound: frozenset[str]) -> Iterator[str]:
+        """The keys that a function consumes which a call of JAX, or of a variable, runs."""
+        if isinstance(run.function, Lambda):
+            inner: State = {}
+            self._read(run.function.body, inner, bound)
+            parameters = run.function.parameters
+            for key in [key for key in inner if key[0] != "!" and "=" not in key]:
+                if key not in parameters:
+                    if key.partition("[")[0].partition(".")[0] not in parameters:
+                        yield key
+                elif parameters.index(key) < len(run.call.args):
+                    yield from (one for one, _ in self._given(run.call.args[parameters.index(key)]))
+            return
+        target, module = run.function, self.definition.module
+        yield from self._outer_of(target, run.call)
+        site, spellings = Site(module, self.definition.index, run.call), module.project.callers.spellings(target)
+        for name in sorted(self.keys.spent(target)):
+            yield from (key for key, _ in self._given(given(site, target, name, spellings)))
+
+    def _outer_of(self, target: Definition, call: Call) -> Iterator[str]:
+        """The keys a function consumes that it is not given, as they are called here."""
+        definition = self.definition
+        for name in sorted(self.keys.outer(target)):
+            head, dot, attribute = name.partition(".")
+            if dot:
+                receiver = call.function.name.rpartition(".")[0] if isinstance(call.function, Ref) else ""
+                if receiver:
+                    yield f"{receiver}.{attribute}"
+            elif target.module is definition.module:
+                facts = target.module.facts
+                theirs = binding_scope(facts, target.index, head)
+                if theirs is not None and theirs == binding_scope(facts, definition.index, head):
+                    yield name
+
+    def _named(self, function: Expr) -> str:
+        names = self.definition.module.names(self.definition.index, function)
+        return names[0] if len(names) == 1 and ":" in names[0] else ""
+
+    def _consume(self, one: Consumption, tag: str, state: State) -> None:
+        call, key = one.call, one.key
         first = state.get(key + tag)
+        alike = first is not None and first.call is not call and first.runs == one.runs != ""
+        if alike and first is not None and (first.derived or one.derived):
+            return  # a function and its derivative are to see the same numbers
         if first is not None:
             self.found.setdefault(id(call), Reuse(first, one))
         else:
@@ -267,7 +349,18 @@ class Body:
         if last in ("init", "apply") and not any(":" in name for name in names) and self._knows(_FLAX):
             yield from self._rngs(call, last)
             return
+        if self._is_foreign(names, last):
+            for keyword in call.keywords:
+                if keyword.name in ("key", "seed", "rng") and (names or self._is_key(keyword.value)):
+                    yield from self._given(keyword.value)
+            return
         yield from self._by_callee(call)
+
+    def _is_foreign(self, names: tuple[str, ...], last: str) -> bool:
+        """Whether a library's object draws from the key it is given: ``nn.Linear(2, 3, key=key)``."""
+        if any(name.partition(".")[0] in _TAKERS for name in names):
+            return "filter" not in last
+        return not names and last in ("sample", "sample_and_log_prob") and self._knows(_TAKERS)
 
     def _rngs(self, call: Call, last: str) -> Iterator[tuple[str, str]]:
         """``model.init(key, x)``, ``model.apply(variables, x, rngs={"dropout": key})``."""
@@ -292,14 +385,14 @@ class Body:
 
     def _by_callee(self, call: Call) -> Iterator[tuple[str, str]]:
         module, scope, project = self.definition.module, self.definition.index, self.definition.module.project
-        if not any(isinstance(one, (Ref, Subscript)) for one in (*call.args, *(k.value for k in call.keywords))):
-            return
         for edge in project.calls.targets(module, scope, call):
             target = edge.target
             if edge.confidence not in ("exact", "method") or not target.is_function or target.module.is_test:
                 continue
+            spellings = project.callers.spellings(target)
+            if last_segment(call.function) in spellings:
+                yield from ((key, "") for key in self._outer_of(target, call))
             for name in sorted(self.keys.spent(target)):
-                spellings = project.callers.spellings(target)
                 yield from self._given(given(Site(module, scope, call), target, name, spellings))
 
     def _given(self, value: object) -> Iterator[tuple[str, str]]:
@@ -321,6 +414,14 @@ class Body:
 
     def _knows(self, libraries: frozenset[str]) -> bool:
         return any(fact.module.partition(".")[0] in libraries for fact in self.definition.module.facts.imports)
+
+
+def _taking(module: Module) -> Iterator[int]:
+    """The functions of a file that takes such libraries' objects which are given a key."""
+    if any(fact.module.partition(".")[0] in _TAKERS for fact in module.facts.imports):
+        for index, scope in enumerate(module.facts.scopes):
+            if scope.kind == FUNCTION and any(one.name in _PARAMETERS for one in scope.parameters):
+                yield index
 
 
 def _is_of(key: str, name: str) -> bool:

@@ -45,6 +45,7 @@ _LISTINGS = frozenset(
     "pathlib.Path.open codecs.open gzip.open".split()
 )
 _RECORDS = frozenset({"csv.reader", "csv.DictReader"})
+_CONVERTS = frozenset({"astype", "map", "apply"})
 _SPLITS = frozenset({"split", "splitlines", "rsplit", "readlines", "listdir", "findall", "namelist"})
 _SAME = frozenset(
     "builtins.sorted builtins.list builtins.tuple builtins.set builtins.frozenset builtins.reversed builtins.iter "
@@ -114,6 +115,12 @@ class Kinds(Analysis):
         head, dot, last = ref.name.rpartition(".")
         if dot and last in _PATH_TEXTS and self._is_path(module, scope, Ref(head, ref.line, ref.column)):
             return TEXT
+        if not dot and module.definition(scope).is_function:
+            declared = self._parameter(module, scope, ref.name)
+            if declared == TEXT and all(
+                one.kind == PARAMETER for one in self.project.flow(module.definition(scope)).origins(ref)
+            ):
+                return TEXT  # whatever a caller gives that cannot be read
         return _same(self._end(end, depth) for end in self.project[Origins].of(module, scope, ref))
 
     def _is_path(self, module: Module, scope: int, expr: Expr) -> bool:
@@ -209,6 +216,11 @@ class Kinds(Analysis):
         last = function.name.rpartition(".")[2]
         if last in _SPLITS and not any(":" in name for name in names):
             return TEXT
+        if last in _CONVERTS and call.args and isinstance(call.args[0], Ref):  # ``frame["id"].astype(str)``
+            to = module.names(scope, call.args[0])
+            return TEXT if "builtins.str" in to else INT if "builtins.int" in to else ""
+        if last in _TEXT_METHODS and _is_of_texts(function):
+            return TEXT
         ends = self.project[Origins].of(module, scope, call)
         return _same(self.held(end.module, end.scope, end.expr, depth - 1) for end in ends if end.expr is not call)
 
@@ -221,6 +233,14 @@ class Kinds(Analysis):
                 if "int" in words and not words & {"str", "Any"}:
                     return INT
         return ""
+
+
+def _is_of_texts(function: Ref | Attribute) -> bool:
+    """``column.str.lower``."""
+    if isinstance(function, Ref):
+        return function.name.rpartition(".")[0].endswith(".str")
+    value = function.value
+    return isinstance(value, Attribute) and value.name == "str"
 
 
 def _annotated(annotation: Expr | None) -> set[str]:

@@ -2,34 +2,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from mldebt.facts.arguments import UNKNOWN
-from mldebt.facts.schema import Const
-from mldebt.finding import Confidence, Place, Related, Severity
+from mldebt.finding import Confidence, Related, Severity
 from mldebt.rule import Bad, Good, Problem, ProjectRule
 
 from .companions import Companions
-from .seed_calls import SeedCalls
-from .sklearn_objects import SPLITTER, SklearnCalls
+from .literal_seeds import DRAW, GLOBAL, MODEL, SEARCH, SPLIT, START, LiteralSeed, literal_seeds
 from .split_seed_mismatch import SplitSeedMismatch
 
 if TYPE_CHECKING:
     from mldebt.project.project import Project
 
 _FEW, _FILES = 3, 2
+_EVERYWHERE = "*"
+_MANIFESTS = frozenset("requirements.txt setup.py pyproject.toml environment.yml Pipfile Dockerfile".split())
 _COLLECTIONS = re.compile(r"compet|project|kaggle|experiment|notebook|chapter|baselines|exercises", re.IGNORECASE)
-_SPLIT, _MODEL, _GLOBAL = "split", "model", "global generator"
-_SIZE = {_SPLIT: "splits", _MODEL: "models", _GLOBAL: "global generators"}
-
-
-class _Seed(NamedTuple):
-    """One literal seed: what it is for, its value, the place of the call, and the scope it is in."""
-
-    purpose: str
-    value: int
-    place: Place
-    scope: tuple[str, int]
+_SIZE = {
+    SPLIT: "splits",
+    MODEL: "models",
+    START: "model initialisation",
+    SEARCH: "searches",
+    DRAW: "drawn rows and numbers",
+    GLOBAL: "global generators",
+}
 
 
 class SeedLiteralScatter(ProjectRule):
@@ -120,6 +116,123 @@ class SeedLiteralScatter(ProjectRule):
                     if __name__ == "__main__":
                         np.random.seed(1)
                         print(np.random.permutation(np.load("x.npy"))[:10])
+                    """,
+            }
+        ),
+        Bad(
+            {
+                "train_price.py": """
+                    import torch
+
+                    from network import fit, make
+
+                    if __name__ == "__main__":
+                        torch.manual_seed(0)
+                        model = make(30, 1)
+                        fit(model, torch.load("price.pt"), torch.optim.Adam(model.parameters()))
+                    """,
+                "train_demand.py": """
+                    import torch
+
+                    from network import fit, make
+
+                    if __name__ == "__main__":
+                        torch.manual_seed(7)
+                        model = make(45, 1)
+                        fit(model, torch.load("demand.pt"), torch.optim.Adam(model.parameters()))
+                    """,
+                "network.py": """
+                    from torch import nn
+
+
+                    def make(inputs, outputs):
+                        return nn.Linear(inputs, outputs)
+
+
+                    def fit(model, rows, optimizer):
+                        for x, y in rows:
+                            nn.functional.mse_loss(model(x), y).backward()
+                            optimizer.step()
+                    """,
+            },
+            anchors=("train_demand.py:6",),
+        ),
+        Bad(
+            {
+                "stages/__init__.py": "",
+                "stages/cut.py": """
+                    import pandas as pd
+                    from sklearn.model_selection import train_test_split
+
+
+                    def run():
+                        train, test = train_test_split(pd.read_parquet("trips.parquet"), random_state=31337)
+                        train.to_parquet("work/train.parquet")
+                        test.to_parquet("work/test.parquet")
+                    """,
+                "stages/tune.py": """
+                    import optuna
+                    from xgboost import XGBRegressor
+
+
+                    def run(objective):
+                        model = XGBRegressor(random_state=31337)
+                        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=31337))
+                        study.optimize(lambda trial: objective(trial, model), n_trials=30)
+                    """,
+                "all.py": """
+                    from stages import cut, tune
+
+                    if __name__ == "__main__":
+                        for stage in (cut, tune):
+                            stage.run()
+                    """,
+            },
+            anchors=("stages/cut.py:6",),
+        ),
+        Good(
+            {
+                "balance.py": """
+                    def balance(rows):
+                        few, many = rows[rows.y == 1], rows[rows.y == 0]
+                        return few.sample(100, random_state=1), many.sample(100, random_state=1)
+                    """,
+                "features.py": """
+                    from sklearn.model_selection import train_test_split
+
+
+                    def pairs(rows):
+                        return train_test_split(rows, random_state=1)
+                    """,
+            }
+        ),
+        Good(
+            {
+                "train.py": """
+                    import torch
+
+                    from network import make
+
+                    if __name__ == "__main__":
+                        torch.manual_seed(0)
+                        model = make(30, 1)
+                        model(torch.load("rows.pt")).sum().backward()
+                    """,
+                "sample.py": """
+                    import torch
+
+                    from network import make
+
+                    if __name__ == "__main__":
+                        torch.manual_seed(7)
+                        print(make(30, 1)(torch.randn(2, 30)))
+                    """,
+                "network.py": """
+                    from torch import nn
+
+
+                    def make(inputs, outputs):
+                        return nn.Linear(inputs, outputs)
                     """,
             }
         ),
@@ -237,12 +350,16 @@ class SeedLiteralScatter(ProjectRule):
     )
 
     def check(self, project: Project, /) -> Iterator[Problem]:
-        same: dict[tuple[str, int], list[_Seed]] = {}
-        purposes: dict[tuple[str, str], list[_Seed]] = {}
-        for seed in _seeds(project):
+        same: dict[tuple[str, int], list[LiteralSeed]] = {}
+        purposes: dict[tuple[str, str], list[LiteralSeed]] = {}
+        homes = {path.rpartition("/")[0] for path in project.every if path.rpartition("/")[2] in _MANIFESTS}
+        for seed in literal_seeds(project):
             folders = seed.place.path.split("/")[:-1]
-            same.setdefault((_work(folders), seed.value), []).append(seed)
-            if seed.purpose != _GLOBAL:
+            if seed.purpose != START:
+                same.setdefault((_work(folders), seed.value), []).append(seed)
+            if seed.purpose != GLOBAL and not _is_collection(folders):
+                same.setdefault((_EVERYWHERE + _home(folders, homes), seed.value), []).append(seed)
+            if seed.purpose in (SPLIT, MODEL, START):
                 purposes.setdefault(("/".join(folders), seed.purpose), []).append(seed)
         if not any(map(_is_scattered, (*same.values(), *purposes.values()))):
             return
@@ -258,24 +375,38 @@ class SeedLiteralScatter(ProjectRule):
 
 def _work(folders: list[str]) -> str:
     """The folder of one piece of work: a competition's, a project's, else the one at the root."""
-    return "/".join(folders[: 2 if folders and _COLLECTIONS.search(folders[0]) else 1])
+    return "/".join(folders[: 2 if _is_collection(folders) else 1])
 
 
-def _together(project: Project, group: list[_Seed]) -> Iterator[list[_Seed]]:
+def _home(folders: list[str], homes: set[str]) -> str:
+    """The innermost folder around a file that declares what it needs: a project of its own."""
+    around = ("/".join(folders[:depth]) for depth in range(len(folders), 0, -1))
+    return next((folder for folder in around if folder in homes), "")
+
+
+def _is_collection(folders: list[str]) -> bool:
+    return bool(folders) and _COLLECTIONS.search(folders[0]) is not None
+
+
+def _together(project: Project, group: list[LiteralSeed]) -> Iterator[list[LiteralSeed]]:
     """A group, parted by what is one program: two that only like the same number have nothing to agree on."""
     if _is_scattered(group):
         for paths in project[Companions].groups({seed.place.path for seed in group}):
             yield [seed for seed in group if seed.place.path in paths]
 
 
-def _is_scattered(group: list[_Seed]) -> bool:
+def _is_scattered(group: list[LiteralSeed]) -> bool:
     """One number in three calls, or several numbers for one purpose; that programs seed themselves alike is none."""
-    if len({seed.place.path for seed in group}) < _FILES or all(seed.purpose == _GLOBAL for seed in group):
+    counted = [seed for seed in group if seed.purpose != DRAW]
+    files = {seed.place.path for seed in counted}
+    if len(files) < _FILES or all(seed.purpose == GLOBAL for seed in group):
         return False
-    return len({seed.value for seed in group}) > 1 or len(group) >= _FEW
+    if len({seed.value for seed in group}) > 1:
+        return True
+    return len(files if all(seed.purpose == START for seed in group) else counted) >= _FEW
 
 
-def _problem(group: list[_Seed]) -> Problem:
+def _problem(group: list[LiteralSeed]) -> Problem:
     first, *others = sorted(group, key=lambda seed: seed.place)
     purposes = [name for key, name in _SIZE.items() if any(seed.purpose == key for seed in group)]
     files = len({seed.place.path for seed in group})
@@ -289,30 +420,3 @@ def _problem(group: list[_Seed]) -> Problem:
         evidence=("none of these calls is given a name", "the files run together, or share code or a data file"),
         symbol=" ".join([*purposes, *map(str, values)]),
     )
-
-
-def _seeds(project: Project) -> Iterator[_Seed]:
-    """The literal seeds of a project; of several splits in one function the first."""
-    cut: set[tuple[str, int]] = set()
-    for path, module in project.modules.items():
-        if module.role != "project" or module.is_test or module.is_example or path.endswith(".ipynb"):
-            continue
-        for one in project[SklearnCalls].of(module):
-            value = one.owner
-            if value is UNKNOWN or not _is_number(value):
-                continue
-            scope = (path, one.site.scope)
-            purpose = _SPLIT if one.row.kind == SPLITTER else _MODEL
-            if purpose == _SPLIT and scope in cut:
-                continue
-            cut |= {scope} if purpose == _SPLIT else set()
-            yield _Seed(purpose, value.value, module.place(one.site), scope)  # type: ignore[union-attr, arg-type]
-    for seed in project[SeedCalls].all:
-        module = seed.module
-        if _is_number(seed.value) and not module.is_example and not module.path.endswith(".ipynb"):
-            scope = (module.path, seed.site.scope)
-            yield _Seed(_GLOBAL, seed.value.value, module.place(seed.site), scope)  # type: ignore[union-attr, arg-type]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Const) and type(value.value) is int

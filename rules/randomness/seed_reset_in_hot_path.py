@@ -7,26 +7,23 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN
-from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Attribute, Call, Const, Expr, For, If, Ref, Stmt, While, With
-from mldebt.facts.walk import calls, expressions, statements, walk
+from mldebt.facts.walk import expressions, walk
 from mldebt.finding import Confidence, Place, Related, Severity
 from mldebt.project.callers import Site, given
 from mldebt.rule import Bad, Good, Problem, ProjectRule
 
-from .events import Draws
-from .following import Following
+from .following import Following, Use
 from .guards import NEUTRAL, OPTION, guard
+from .hot_places import RUNS, comprehensions, is_experiments, is_hot_loop, is_mapped, is_method
 from .reporting import NAMES
-from .seed_calls import SeedCall, SeedCalls, around, loops
+from .seed_calls import SeedCall, SeedCalls, around, loops, seed_of
 from .seeding import Seeding
 
 if TYPE_CHECKING:
     from mldebt.project.definitions import Definition
     from mldebt.project.project import Project
 
-_HOT = frozenset("__getitem__ __getitems__ forward training_step train_step collate_fn collate __next__".split())
-_TRANSFORM = re.compile(r"aug|transform|random|crop|flip|jitter|noise|mask|collat", re.IGNORECASE)
 _MEASURES = re.compile(
     r"eval|valid|(^|_)val(_|$)|test|infer|predict|(^|_)sampl|generat|visual|plot|demo|bench|debug|profile|determin",
     re.IGNORECASE,
@@ -35,26 +32,20 @@ _STATE = frozenset(
     "get_state set_state getstate setstate get_rng_state set_rng_state fork_rng get_random_state preserve_rng_state "
     "bit_generator temp_seed temporary_seed".split()
 )
-_ITEMS = re.compile(
-    r"(^|_)(epochs?|steps?|iter|iters|iteration|iterations|batch|batches|minibatch|episodes?|samples?|items?|images?|imgs?|"
-    r"frames?|rows?|sentences?|loader|dataloader|train_loader|trainloader|itertuples|iterrows)($|_)",
-    re.IGNORECASE,
-)
-_EXPERIMENTS = re.compile(
-    r"(^|_)(models?|configs?|cfgs?|folds?|seeds?|runs?|trials?|exps?|experiments?|repeats?|repetitions?|params?|lrs?|"
-    r"methods?|algos?|algorithms?|names?|splits?|datasets|tasks?|settings?|grids?|envs?|clf|classifiers?|estimators?|"
-    r"variants?|ranks?|workers?|sizes?|options?|modes?|cv|kf|skf)($|_)",
-    re.IGNORECASE,
-)
-_RUNS = re.compile(
-    r"(^|_)(run|main|fit|train\w*|make|create|build|init|load|experiment|cross_val_score|objective)($|_)"
-)
+_PARTS = re.compile(r"split|partition|subset", re.IGNORECASE)
+# Generators of one's own: a seed call where they are made.
+_GENERATORS = {
+    "numpy.random.default_rng": "numpy",
+    "numpy.random.RandomState": "numpy",
+    "random.Random": "python",
+    "torch.Generator.manual_seed": "torch",
+}
 _DEEPEST = 4
 _MOST_SITES = 15
 
 
 class SeedResetInHotPath(ProjectRule):
-    """A global generator is seeded with the same number again for every item, step or epoch.
+    """A generator is seeded with the same number again for every item, step or epoch.
 
     The call stands in `__getitem__`, `forward`, `training_step`, a collate function or the training loop, or in a
     function called from there, and its value does not change from one time to the next.
@@ -179,6 +170,145 @@ class SeedResetInHotPath(ProjectRule):
                     return x + torch.randn_like(x)
             """
         ),
+        Bad(
+            """
+            import numpy as np
+            from sklearn.tree import DecisionTreeClassifier
+
+
+            def reseed(value):
+                np.random.seed(value)
+
+
+            def grow(x, y, rounds, seed):
+                trees = []
+                for number in range(rounds):
+                    reseed(seed)
+                    rows = np.random.choice(len(x), len(x), replace=True)
+                    trees.append(DecisionTreeClassifier(random_state=seed).fit(x[rows], y[rows]))
+                    print("round", number)
+                return trees
+            """
+        ),
+        Bad(
+            """
+            import random
+            from multiprocessing import Pool
+
+            import numpy as np
+
+
+            def simulate(index):
+                np.random.seed(0)
+                return np.random.normal(size=100).mean()
+
+
+            def spread():
+                with Pool(4) as pool:
+                    return np.std(pool.map(simulate, range(1000)))
+
+
+            def flip(image):
+                random.seed(3)
+                return image[::-1] if random.random() < 0.5 else image
+
+
+            def load(images):
+                return [flip(image) for image in images]
+            """,
+            findings=2,
+        ),
+        Bad(
+            """
+            import numpy as np
+            import torch
+            from torch.utils.data import Dataset
+
+
+            class Noisy(Dataset):
+                def __getitem__(self, index):
+                    generator = np.random.default_rng(42)
+                    return self.rows[index] + generator.normal(size=3)
+
+
+            def batches(rows, size):
+                while True:
+                    np.random.seed(1)
+                    yield rows[np.random.choice(len(rows), size)]
+            """,
+            findings=2,
+        ),
+        Good(
+            """
+            import random
+            import time
+
+            import numpy as np
+
+
+            def curve(x, y, make):
+                for rows in (10, 100, 1000):
+                    np.random.seed(0)
+                    chosen = np.random.choice(len(x), rows)
+                    make().fit(x[chosen], y[chosen])
+
+
+            def compare(settings, make, x):
+                for index in range(len(settings)):
+                    np.random.seed(0)
+                    noise = np.random.normal(size=3)
+                    make(settings[index]).fit(x + noise)
+
+
+            def measure(function, repeats):
+                for _ in range(repeats):
+                    np.random.seed(0)
+                    rows = np.random.rand(1000)
+                    start = time.perf_counter()
+                    function(rows)
+                    print(time.perf_counter() - start)
+
+
+            def split(files):
+                random.seed(0)
+                random.shuffle(files)
+                return files[:10]
+
+
+            def by_class(classes):
+                return [split(files) for files in classes]
+            """
+        ),
+        Good(
+            """
+            from multiprocessing import Pool
+
+            import numpy as np
+            from torch.utils.data import Dataset
+
+
+            class Noisy(Dataset):
+                def __getitem__(self, index):
+                    generator = np.random.default_rng((42, index))
+                    return self.rows[index] + generator.normal(size=3)
+
+
+            class ValidationCrops(Dataset):
+                def __getitem__(self, index):
+                    generator = np.random.default_rng(0)
+                    return self.rows[index] + generator.normal(size=3)
+
+
+            def simulate(seed):
+                np.random.seed(seed)
+                return np.random.normal(size=100).mean()
+
+
+            def spread():
+                with Pool(4) as pool:
+                    return np.std(pool.map(simulate, range(1000)))
+            """
+        ),
         Good(
             """
             import numpy as np
@@ -277,13 +407,25 @@ class SeedResetInHotPath(ProjectRule):
 
     def check(self, project: Project, /) -> Iterator[Problem]:
         seen: set[tuple[str, int, str]] = set()
-        for seed in project[SeedCalls].all:
+        seeds = [(seed, _hot(project, seed, _DEEPEST)) for seed in project[SeedCalls].all]
+        seeds += [(seed, _own(project, seed)) for seed in _generators(project)]
+        for seed, found in seeds:
             if not seed.module.is_example or seed.value is not None:
-                for site, value, where in _hot(project, seed):
+                for site, value, where in found:
                     key = (site.module.path, site.scope, where.text)
                     if key not in seen:
                         seen.add(key)
                         yield _problem(seed, site, value, where)
+
+
+def _generators(project: Project) -> Iterator[SeedCall]:
+    """Generators that are made, and seeded, where every item or step passes."""
+    for module in project.modules.values():
+        if module.role == "project" and not module.is_test:
+            for name, site in module.calls_of(_GENERATORS):
+                value = seed_of(site)
+                if value is not None:
+                    yield SeedCall(module, site, (_GENERATORS[name],), value)
 
 
 class _Where(Struct, frozen=True):
@@ -308,12 +450,19 @@ def _problem(seed: SeedCall, site: Site, value: Expr, where: _Where) -> Problem:
     )
 
 
-def _hot(project: Project, seed: SeedCall) -> Iterator[tuple[Site, Expr, _Where]]:
+def _own(project: Project, seed: SeedCall) -> Iterator[tuple[Site, Expr, _Where]]:
+    """A generator that is made where it is needed; a layer may want the same numbers each time."""
+    for site, value, where in _hot(project, seed, 0):
+        if site.module.facts.scopes[site.scope].name not in ("forward", "call"):
+            yield site, value, where
+
+
+def _hot(project: Project, seed: SeedCall, deepest: int) -> Iterator[tuple[Site, Expr, _Where]]:
     """The calls that give a constant seed in a hot place."""
     if seed.value is None:
         return
     start = Site(seed.module, seed.site.scope, seed.site.call)
-    pending: list[tuple[Site, Site, Expr, int, bool]] = [(start, start, seed.value, _DEEPEST, False)]
+    pending: list[tuple[Site, Site, Expr, int, bool]] = [(start, start, seed.value, deepest, False)]
     seen: set[int] = set()
     while pending:
         here, anchor, value, depth, below = pending.pop()
@@ -327,16 +476,29 @@ def _hot(project: Project, seed: SeedCall) -> Iterator[tuple[Site, Expr, _Where]
             continue
         parameter = _parameter(definition, value) if here is anchor else None
         steady = parameter is None and (here is not anchor or _is_constant(here, value))
-        where = _place(project, here, value if here is anchor else Const(0), outer, below)
+        where = use and _place(project, here, value if here is anchor else Const(0), use, outer, below)
         if where is not None and (steady or (parameter is not None and where.text.startswith("in each"))):
             yield anchor, value, where
             continue
         if depth and definition.is_function and (steady or parameter is not None):
             # A function that takes its seed and draws is meant to be the same each time.
             own = project[Seeding].summaries.calls.draws(definition) and parameter is None
-            draws = (below or own) and not _RUNS.search(definition.scope.name)
+            if _PARTS.search(definition.scope.name):
+                continue  # the same parts for each that is cut
+            draws = (below or own) and not RUNS.search(definition.scope.name)
+            mapped = _mapping(project, definition) if draws and parameter is None else None
+            if mapped is not None:
+                yield anchor, value, mapped
+                continue
             for site, handed in _callers(project, definition, parameter, value):
                 pending.append((site, site if parameter is not None else anchor, handed, depth - 1, draws))
+
+
+def _mapping(project: Project, definition: Definition) -> _Where | None:
+    for site in project.callers.of(definition) or ():
+        if not site.module.is_test and is_mapped(site, definition):
+            return _Where(f"for each item {definition.scope.name}() is mapped over", site.module.place(site.call))
+    return None
 
 
 def _callers(
@@ -361,6 +523,9 @@ def _is_left_alone(definition: Definition) -> bool:
         return False
     scope, uses = definition.scope, definition.module.segments(definition.index)
     project = definition.module.project
+    parent = definition.parent
+    if parent is not None and parent.is_class and _MEASURES.search(parent.scope.name):
+        return True
     return _MEASURES.search(scope.name) is not None or not project.spellings(_STATE).isdisjoint(uses)
 
 
@@ -394,19 +559,19 @@ def _collates(project: Project, definition: Definition) -> bool:
     return False
 
 
-def _place(project: Project, here: Site, value: Expr, outer: Sequence[Stmt], below: bool) -> _Where | None:
+def _place(project: Project, here: Site, value: Expr, use: Use, outer: Sequence[Stmt], below: bool) -> _Where | None:
     """What runs a call again and again; ``below``: a function that draws leads to it."""
     module, definition = here.module, here.module.definition(here.scope)
+    for one in comprehensions(use.around, use.value):
+        return _Where("in each pass of a loop", module.place(one)) if below and not is_experiments(one) else None
     for loop in reversed(loops(tuple(outer))):
-        if _EXPERIMENTS.search(_heads(loop)):
-            return None
-        if _is_hot_loop(project, here, loop, below) and _is_unchanged(definition, value, loop):
+        if is_hot_loop(project, here, loop, below) and _is_unchanged(definition, value, loop):
             return _Where("in each pass of a loop", module.place(_header(loop)))
+        if is_experiments(loop):
+            return None
     scope, parent = definition.scope, definition.parent
-    if definition.is_function and parent is not None and parent.is_class:
-        transforms = scope.name == "__call__" and _TRANSFORM.search(parent.scope.name) is not None
-        if scope.name in _HOT or transforms:
-            return _Where(f"in every {parent.scope.name}.{scope.name}()", module.place(scope))
+    if is_method(definition) and parent is not None:
+        return _Where(f"in every {parent.scope.name}.{scope.name}()", module.place(scope))
     if definition.is_function and (
         scope.name in ("collate_fn", "training_step", "train_step") or _collates(project, definition)
     ):
@@ -416,28 +581,6 @@ def _place(project: Project, here: Site, value: Expr, outer: Sequence[Stmt], bel
 
 def _header(loop: For | While) -> Expr:
     return loop.iterable if isinstance(loop, For) else loop.test
-
-
-def _heads(loop: For | While) -> str:
-    """The names of what a loop goes over, as words."""
-    parts = [loop.target, loop.iterable] if isinstance(loop, For) else [loop.test]
-    names = [node.name for part in parts for node in walk(part) if isinstance(node, (Ref, Attribute))]
-    return " ".join(names).replace(".", "_ _").replace(" ", "_ _")
-
-
-def _is_hot_loop(project: Project, here: Site, loop: For | While, below: bool) -> bool:
-    """A loop over items, steps or epochs; of others, one that draws itself and runs nothing that fits a model."""
-    if _ITEMS.search(_heads(loop)):
-        return True
-    events = project[Seeding].summaries.calls
-    draws = below
-    for stmt in statements(loop.body):
-        for call in calls(stmt):
-            name = last_segment(call.function)
-            if _RUNS.search(name):
-                return False
-            draws = draws or isinstance(events.event(here.module, here.scope, call), Draws)
-    return draws and isinstance(loop, For)
 
 
 def _is_unchanged(definition: Definition, value: Expr, loop: For | While) -> bool:
