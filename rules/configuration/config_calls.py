@@ -187,9 +187,9 @@ class Calls:
             for name in names:
                 how = "copy" if hold.copied else "write"
                 if name is None:
-                    flow.journal.note(flow.journal.opened, flow.event(hold, hold.section, DYNAMIC, call))
+                    flow.note(flow.journal.opened, hold, hold.section, DYNAMIC, call)
                 else:
-                    flow.journal.note(flow.journal.writes, flow.event(hold, (*hold.section, name), how, call))
+                    flow.note(flow.journal.writes, hold, (*hold.section, name), how, call)
 
     def _runs_option(self, call: Call, plain: list[Hold], name: str, held: dict[int, Holds]) -> None:
         """``args.func(args)``: the functions ``set_defaults(func=...)`` names."""
@@ -223,7 +223,7 @@ class Calls:
         """``replace(cfg, lr=1)`` gives a changed copy, which nobody calls a mutation; merging takes names not known."""
         if last_segment(call.function) in ("merge", "create", "structured"):
             for hold in objects:
-                self._flow.journal.note(self._flow.journal.opened, self._flow.event(hold, hold.section, DYNAMIC, call))
+                self._flow.note(self._flow.journal.opened, hold, hold.section, DYNAMIC, call)
 
     def _named(self, call: Call, held: dict[int, Holds]) -> Holds:
         """``dict(args=args)``."""
@@ -244,7 +244,7 @@ class Calls:
             how = flow.journal.opened if method == "setattr" else flow.journal.escapes
             for hold in plain:
                 if not flow.schemas.is_leaf(hold):
-                    flow.journal.note(how, flow.event(hold, hold.section, DYNAMIC, call, method))
+                    flow.note(how, hold, hold.section, DYNAMIC, call, method)
             return NOTHING
         found: Holds = NOTHING
         for name in key:

@@ -82,6 +82,7 @@ class ConfigClasses(Analysis):
     def __init__(self, project: Project) -> None:
         super().__init__(project)
         self._fields: dict[str, Mapping[str, Field]] = {}
+        self._every: dict[str, dict[str, Field]] = {}
 
     @cached_property
     def all(self) -> Mapping[str, Definition]:
@@ -171,10 +172,12 @@ class ConfigClasses(Analysis):
 
     def fields(self, name: str) -> Mapping[str, Field]:
         """Its options and those of its bases, each as the nearest class declares it."""
-        found: dict[str, Field] = {}
-        for one in reversed(self.project.mro(name)):
-            if ":" in one:
-                found.update(self.own(one))
+        found = self._every.get(name)
+        if found is None:
+            found = self._every[name] = {}
+            for one in reversed(self.project.mro(name)):
+                if ":" in one:
+                    found.update(self.own(one))
         return found
 
     def is_schema(self, name: str) -> bool:

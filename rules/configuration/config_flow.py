@@ -6,7 +6,7 @@ flow tell what that costs. What leaves for code that is not here is noted, never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mldebt.facts.arguments import UNKNOWN
@@ -51,6 +51,7 @@ from .config_objects import (
     SHOWN,
     SUBSCRIPT,
     UNSEEN,
+    Book,
     Event,
     Hold,
     Holds,
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
     from mldebt.project.project import Project
 
     from .config_schemas import Schemas
+
+Readers = tuple[list["Stmt"], dict[str, list[int]]]
 
 ITEMS = "items()"  # the wrapper of what a loop over an object's items gives
 _META = frozenset({"__dict__", "__class__", "__name__", "__doc__", "__module__", "__dataclass_fields__"})
@@ -85,7 +88,8 @@ class ConfigFlow:
         self.journal = Journal()
         self.variables = Variables(project)
         self.calls = Calls(self)
-        self._words: dict[tuple[str, int], list[tuple[Stmt, set[str]]]] = {}
+        self._readers: dict[tuple[str, int], Readers] = {}
+        self._steps: dict[tuple[Hold, str], tuple[Names, Hold | None]] = {}  # options by name; None: has none
         self._module: Module
         self._scope = 0
         self._statement: Stmt
@@ -111,15 +115,21 @@ class ConfigFlow:
     def scope(self) -> int:
         return self._scope
 
-    def event(self, hold: Hold, names: Names, how: str, node: Expr, who: str = "") -> Event:
-        return Event(hold.root, names, how, self._module, self._scope, self._statement, node, who, hold.sure)
+    def note(self, book: Book, hold: Hold, names: Names, how: str, node: Expr, who: str = "") -> None:
+        """Enters what is done to a part of an object; most of it is known from an earlier look at the statement."""
+        root, _, _, _, sure = hold
+        at: Any = node if hasattr(node, "line") else self._statement
+        key = (root, names, how, self._module.path, at.line, at.column)
+        held = book.get(key)
+        if held is None or (sure and not held.sure):
+            book[key] = Event(root, names, how, self._module, self._scope, self._statement, node, who, sure)
 
     def _look(self, module: Module, scope: int, changed: set[str]) -> None:
         self._module, self._scope = module, scope
-        for stmt, words in self._words_of(module, scope):
-            if words.isdisjoint(changed):
-                continue
-            self._statement = stmt
+        flow, readers = self._readers_in(module, scope)
+        numbers = {number for word in changed for number in readers.get(word, ())}
+        for number in sorted(numbers):
+            stmt = self._statement = flow[number]
             handler = _STATEMENTS.get(type(stmt))
             if handler is not None:
                 handler(self, stmt)
@@ -127,19 +137,23 @@ class ConfigFlow:
                 for expr in expressions(stmt, module.facts.scopes):
                     self.value(expr)
 
-    def _words_of(self, module: Module, scope: int) -> list[tuple[Stmt, set[str]]]:
-        """The statements of a scope, each with the identifiers its own expressions read."""
-        known = self._words.get((module.path, scope))
+    def _readers_in(self, module: Module, scope: int) -> Readers:
+        """The statements of a scope, and which of them read a variable (``args``) or an attribute (``.args``)."""
+        known = self._readers.get((module.path, scope))
         if known is None:
-            known = self._words[(module.path, scope)] = []
-            for stmt in statements(module.body(scope)):
-                words: set[str] = set()
+            flow = list(statements(module.body(scope)))
+            found: dict[str, list[int]] = {}
+            for number, stmt in enumerate(flow):
                 for expr in expressions(stmt, module.facts.scopes):
-                    for node in walk(expr):
+                    for node in (expr,) if type(expr) is Ref else walk(expr):
                         kind = type(node)
                         if kind is Ref or kind is Attribute or kind is Bind:
-                            words.update(node.name.split("."))  # type: ignore[union-attr]  # all three have names
-                known.append((stmt, words))
+                            chain: str = node.name  # type: ignore[union-attr]  # all three have names
+                            for word in _words(chain if kind is not Attribute else f".{chain}"):
+                                held = found.setdefault(word, [])
+                                if not held or held[-1] != number:
+                                    held.append(number)
+            known = self._readers[(module.path, scope)] = (flow, found)
         return known
 
     # Statements.
@@ -224,7 +238,7 @@ class ConfigFlow:
             self.written(owners, (key,), target)
         elif owners:
             for hold in owners:
-                self.journal.note(self.journal.opened, self.event(hold, hold.section, DYNAMIC, target))
+                self.note(self.journal.opened, hold, hold.section, DYNAMIC, target)
         if holds and not owners:
             if isinstance(target.value, Ref) and "." not in target.value.name and isinstance(key, (str, int)):
                 self.variables.bind(self._module, self._scope, target.value.name, wrapped(holds, key))
@@ -235,7 +249,7 @@ class ConfigFlow:
         for hold in owners:
             if not hold.path and not self.schemas.is_leaf(hold):
                 how = "copy" if hold.copied else "write"
-                self.journal.note(self.journal.writes, self.event(hold, (*hold.section, *names), how, node))
+                self.note(self.journal.writes, hold, (*hold.section, *names), how, node)
 
     def moving(self, holds: Iterable[Hold]) -> Holds:
         """The objects among these: values of single options are not followed out of a function."""
@@ -286,7 +300,7 @@ class ConfigFlow:
             return inner | self.pick(plain, str(key), SUBSCRIPT, expr)
         for hold in plain:
             if not self.schemas.is_leaf(hold):
-                self.journal.note(self.journal.escapes, self.event(hold, hold.section, DYNAMIC, expr))
+                self.note(self.journal.escapes, hold, hold.section, DYNAMIC, expr)
         return inner
 
     def _key(self, index: Expr) -> Any:
@@ -299,19 +313,27 @@ class ConfigFlow:
         for name in chain.split(".") if chain else ():
             if name in _META:
                 continue
-            inner = frozenset(unwrapped(found, name))
-            found = inner | self.pick((hold for hold in found if not hold.path), name, ATTRIBUTE, node)
+            wrapping = [hold for hold in found if hold.path]
+            plain = [hold for hold in found if not hold.path] if wrapping else found
+            found = self.pick(plain, name, ATTRIBUTE, node)
+            if wrapping:
+                found |= frozenset(unwrapped(wrapping, name))
         return found
 
     def pick(self, holds: Iterable[Hold], name: str, how: str, node: Expr) -> Holds:
         """One option read of objects."""
         found: set[Hold] = set()
+        reads = self.journal.reads
         for hold in holds:
-            if self.schemas.is_leaf(hold):
-                continue
-            names = (*hold.section, name)
-            self.journal.note(self.journal.reads, self.event(hold, names, how, node))
-            found.add(self.schemas.part(hold, names))
+            step = self._steps.get((hold, name))
+            if step is None:
+                names = (*hold.section, name)
+                part = None if self.schemas.is_leaf(hold) else self.schemas.part(hold, names)
+                step = self._steps[(hold, name)] = (names, part)
+            names, part = step
+            if part is not None:
+                self.note(reads, hold, names, how, node)
+                found.add(part)
         return frozenset(found)
 
     def _build(self, expr: Build) -> Holds:
@@ -397,16 +419,14 @@ class ConfigFlow:
             if hold.path and hold.path[0] != ITEMS:
                 self.bind(target, frozenset((hold._replace(path=hold.path[1:]),)))
             elif not self.schemas.is_leaf(hold):
-                self.journal.note(
-                    self.journal.escapes, self.event(hold, hold.section, SHOWN if shown else ITERATED, node)
-                )
+                self.note(self.journal.escapes, hold, hold.section, SHOWN if shown else ITERATED, node)
 
     # What leaves.
 
     def escape(self, holds: Iterable[Hold], node: Expr, who: str, how: str = UNSEEN) -> None:
         for hold in holds:
             if self.schemas.moves(hold):
-                self.journal.note(self.journal.escapes, self.event(hold, hold.section, how, node, who))
+                self.note(self.journal.escapes, hold, hold.section, how, node, who)
 
     def show(self, holds: Iterable[Hold], node: Expr, who: str = "") -> None:
         self.escape(holds, node, who, SHOWN)
@@ -414,6 +434,15 @@ class ConfigFlow:
     def _called(self, call: Call) -> Holds:
         key = (self._module.path, call.line, call.column, call.end_line, call.end_column)
         return self.calls.value(call) | self.made.get(key, NOTHING)
+
+
+def _words(chain: str) -> Sequence[str]:
+    """``a``, ``.b`` and ``.c`` of ``a.b.c``; ``.b`` of an attribute ``.b`` of anything."""
+    if "." not in chain:
+        return (chain,)
+    head, *rest = chain.split(".")
+    words = [f".{one}" for one in rest]
+    return [head, *words] if head else words
 
 
 _STATEMENTS: dict[type, Callable[[ConfigFlow, Any], None]] = {

@@ -78,6 +78,9 @@ class Event(Struct, frozen=True, eq=False):
         return (self.module.path, node.line, node.column)  # type: ignore[union-attr]  # both have positions
 
 
+Book = dict[tuple[object, ...], Event]
+
+
 class Given(Struct, frozen=True, eq=False):
     """An option handed to a call as one of its arguments: ``train(lr=args.lr)``."""
 
@@ -96,13 +99,13 @@ class Journal(Struct):
     ``opened``: objects that got options of names not known; ``given``: options handed to calls.
     """
 
-    reads: dict[tuple[object, ...], Event] = field(default_factory=dict)
-    writes: dict[tuple[object, ...], Event] = field(default_factory=dict)
-    escapes: dict[tuple[object, ...], Event] = field(default_factory=dict)
-    opened: dict[tuple[object, ...], Event] = field(default_factory=dict)
+    reads: Book = field(default_factory=dict)
+    writes: Book = field(default_factory=dict)
+    escapes: Book = field(default_factory=dict)
+    opened: Book = field(default_factory=dict)
     given: dict[tuple[object, ...], Given] = field(default_factory=dict)
 
-    def note(self, book: dict[tuple[object, ...], Event], event: Event) -> None:
+    def note(self, book: Book, event: Event) -> None:
         key = (event.root, event.names, event.how, *event.order)
         held = book.get(key)
         if held is None or (event.sure and not held.sure):

@@ -23,6 +23,7 @@ _MOST_HOLDS = 12  # objects one variable may hold: a function called with more s
 _MOST_SCOPES = 2500  # places that read an attribute of one name
 
 Work = tuple[str, int]
+Reader = tuple[str, int, frozenset[str] | None]  # a scope, and the classes of what it reads
 
 
 class Variables:
@@ -35,7 +36,10 @@ class Variables:
         self._attributes: dict[str, dict[str, set[Hold]]] = {}
         self._returned: dict[Work, set[Hold]] = {}
         self._returning: set[str] = set()
-        self._readers: dict[str, list[Work]] = {}
+        self._readers: dict[str, list[Reader]] = {}
+        self._holders: dict[tuple[str, tuple[str, ...], int], list[tuple[str, bool]]] = {}
+        self._guessed: dict[Hold, Hold] = {}
+        self._relations: dict[tuple[str, str], bool] = {}
         self._heads: dict[str, dict[str, list[int]]] = {}
         self.lost: set[Hold] = set()  # what nobody follows any more
         self._queue: deque[Work] = deque()
@@ -43,13 +47,20 @@ class Variables:
 
     # The queue.
 
-    def push(self, path: str, scope: int, word: str) -> None:
-        """What ``word`` means in a scope has changed: its statements with that word have to be looked at again."""
-        words = self._changed.get((path, scope))
-        if words is None:
-            words = self._changed[(path, scope)] = set()
+    def push(self, path: str, scope: int, *words: str) -> None:
+        """What these mean in a scope has changed: its statements that read one have to be looked at again.
+
+        ``args`` is the variable of that name, ``.args`` the attribute of anything.
+        """
+        changed = self._changed.get((path, scope))
+        if changed is None:
+            changed = self._changed[(path, scope)] = set()
             self._queue.append((path, scope))
-        words.add(word)
+        changed.update(words)
+
+    def push_call(self, path: str, scope: int, spelling: str) -> None:
+        """The same for what is called, as a name or as a method."""
+        self.push(path, scope, spelling, f".{spelling}")
 
     def pop(self) -> tuple[str, int, set[str]] | None:
         if not self._queue:
@@ -100,8 +111,9 @@ class Variables:
         """Other files that import a module's variable, by itself or through the module."""
         wanted = f"{module.path}:{name}"
         stem = posixpath.basename(module.path.removesuffix("/__init__.py")).removesuffix(".py")
-        for other in self._project.modules.values():
-            if other is module or name not in other.mentions:
+        reaches = self._project.imports.reaches
+        for other in self._callers.mentioning((name,)):
+            if other is module or not reaches(other, module):
                 continue
             through = False
             for one in other.facts.imports:
@@ -141,26 +153,42 @@ class Variables:
     def bind_attribute(self, owner: Definition | None, attribute: str, holds: Iterable[Hold]) -> None:
         """Instances of a class, or of one that is not known, hold these in an attribute."""
         by_class = self._attributes.setdefault(attribute, {})
-        if self._added(by_class.setdefault(owner.name if owner is not None else "", set()), holds):
+        name = owner.name if owner is not None else ""
+        if self._added(by_class.setdefault(name, set()), holds):
             readers = self._readers_of(attribute)
             if len(readers) > _MOST_SCOPES:
                 self.lost.update(holds)
                 return
-            for path, scope in readers:
-                self.push(path, scope, attribute)
+            word = f".{attribute}"
+            for path, scope, owners in readers:
+                if name and owners is not None and not any(self._related(name, one) for one in owners):
+                    self.push(path, scope)  # keeps its place in the queue: what comes first decides what is too much
+                else:
+                    self.push(path, scope, word)
 
-    def _readers_of(self, attribute: str) -> list[Work]:
+    def _readers_of(self, attribute: str) -> list[Reader]:
         known = self._readers.get(attribute)
         if known is None:
             marked = f".{attribute}."
             known = self._readers[attribute] = [
-                (path, index)
+                (path, index, self._owners(module, index, chains, marked))
                 for path, module in self._project.modules.items()
                 if attribute in module.mentions
                 for index, scope in enumerate(module.facts.scopes)
-                if any(marked in f"{chain}." for chain in scope.uses)
+                if (chains := [chain for chain in scope.uses if marked in f"{chain}."])
             ]
         return known
+
+    def _owners(self, module: Module, scope: int, chains: list[str], marked: str) -> frozenset[str] | None:
+        """The classes whose instances a scope reads an attribute of; None where not all receivers are ``self``."""
+        found = set()
+        for chain in chains:
+            receiver, _, rest = f"{chain}.".partition(marked)
+            owner = None if marked in f".{rest}" else enclosing_class(module, scope, receiver)
+            if owner is None:
+                return None
+            found.add(owner.name)
+        return frozenset(found)
 
     def through_attributes(self, module: Module, scope: int, ref: Ref) -> Iterator[tuple[Hold, str]]:
         """What a chain reads of instances that hold something: ``self.args.lr``, ``trainer.cfg.model``."""
@@ -169,28 +197,46 @@ class Variables:
             by_class = self._attributes.get(parts[at])
             if by_class is None:
                 continue
-            receiver = ".".join(parts[:at])
-            owners, known = self._classes(module, scope, Ref(receiver, ref.line, ref.column))
-            for name, holds in by_class.items():
-                related = bool(name) and any(self._related(name, owner) for owner in owners)
-                if related or not known or not name:
-                    for hold in holds:
-                        yield hold if related else hold._replace(sure=False), ".".join(parts[at + 1 :])
+            owners = self._classes(module, scope, Ref(".".join(parts[:at]), ref.line, ref.column))
+            rest = ".".join(parts[at + 1 :])
+            for name, related in self._having(parts[at], by_class, owners):
+                for hold in by_class[name]:
+                    yield hold if related or not hold.sure else self._guess(hold), rest
+
+    def _having(
+        self, attribute: str, by_class: dict[str, set[Hold]], owners: tuple[str, ...]
+    ) -> list[tuple[str, bool]]:
+        """The classes whose instances hold something in an attribute that one of ``owners`` may be; whether it is."""
+        key = (attribute, owners, len(by_class))  # classes are added, never taken away
+        found = self._holders.get(key)
+        if found is None:
+            marked = [(name, bool(name) and any(self._related(name, one) for one in owners)) for name in by_class]
+            found = self._holders[key] = [
+                (name, related) for name, related in marked if related or not owners or not name
+            ]
+        return found
 
     def of_attribute(self, attribute: str) -> Iterator[Hold]:
         """What instances nobody can tell hold in an attribute: ``build().args``."""
         for holds in self._attributes.get(attribute, {}).values():
-            yield from (hold._replace(sure=False) for hold in holds)
+            yield from map(self._guess, holds)
 
-    def _classes(self, module: Module, scope: int, receiver: Ref) -> tuple[tuple[str, ...], bool]:
+    def _guess(self, hold: Hold) -> Hold:
+        known = self._guessed.get(hold)
+        if known is None:
+            known = self._guessed[hold] = hold._replace(sure=False)
+        return known
+
+    def _classes(self, module: Module, scope: int, receiver: Ref) -> tuple[str, ...]:
         owner = enclosing_class(module, scope, receiver.name)
-        if owner is not None:
-            return (owner.name,), True
-        found = self._project.types.of(module, scope, receiver)
-        return found, bool(found)
+        return (owner.name,) if owner is not None else self._project.types.of(module, scope, receiver)
 
     def _related(self, one: str, other: str) -> bool:
-        return one == other or one in self._project.mro(other) or other in self._project.mro(one)
+        known = self._relations.get((one, other))
+        if known is None:
+            mro = self._project.mro
+            known = self._relations[(one, other)] = one == other or one in mro(other) or other in mro(one)
+        return known
 
     # Functions.
 
@@ -206,7 +252,7 @@ class Variables:
             self.lost.update(holds)
         for site in sites or ():
             for spelling in spellings:
-                self.push(site.module.path, site.scope, spelling)
+                self.push_call(site.module.path, site.scope, spelling)
 
     def may_return(self, spelling: str) -> bool:
         return spelling in self._returning

@@ -71,6 +71,7 @@ class Declarations(Analysis):
         self._joined: dict[At, At] = {}
         self._related: dict[int | str, _Related] = {}
         self._held: dict[Root, frozenset[At] | None] = {}  # the families of the parsers that give an object
+        self._read: dict[tuple[str, str, frozenset[Any] | None], tuple[Event, ...]] = {}
         self._roots: dict[_Carried, tuple[Root, ...]] = {}
         self._escaped: dict[_Carried, tuple[Event, ...]] = {}
 
@@ -186,16 +187,39 @@ class Declarations(Analysis):
     # Who reads them.
 
     @cached_property
-    def _reads(self) -> dict[str, list[Event]]:
-        found: dict[str, list[Event]] = {}
-        for event in self.namespaces.reads:
-            found.setdefault(event.names[-1], []).append(event)
+    def _reads(self) -> dict[str, dict[Root, list[tuple[int, Event]]]]:
+        """Reads of options outside sections, by name and object, numbered in the order of places."""
+        found: dict[str, dict[Root, list[tuple[int, Event]]]] = {}
+        for number, event in enumerate(self.namespaces.reads):
+            if len(event.names) == 1:
+                found.setdefault(event.names[0], {}).setdefault(event.root, []).append((number, event))
         return found
 
     def reads(self, one: Declaration) -> tuple[Event, ...]:
         """The reads that may be of this option, probes among them."""
+        by_root = self._reads.get(one.name)
+        if by_root is None:
+            return ()
         related = self.related(one)
-        return tuple(event for event in self._reads.get(one.name, ()) if related(event.root) and len(event.names) == 1)
+        key = (one.name, related.kind, related.wanted)
+        known = self._read.get(key)
+        if known is None:
+            found = dict(pair for root, pairs in by_root.items() if related(root) for pair in pairs)
+            known = self._read[key] = tuple(found[number] for number in sorted(found))
+        return known
+
+    def argument_names(self, root: Root) -> frozenset[str]:
+        """The options of parsers that a namespace may carry."""
+        return frozenset[str]().union(*(names for related, names in self._argument_names if related(root)))
+
+    @cached_property
+    def _argument_names(self) -> list[tuple[_Related, set[str]]]:
+        """The arguments by the objects that may carry them."""
+        found: dict[_Carried, tuple[_Related, set[str]]] = {}
+        for one in self.arguments:
+            related = self.related(one)
+            found.setdefault((related.kind, related.wanted), (related, set()))[1].add(one.name)
+        return list(found.values())
 
     def escapes(self, one: Declaration) -> tuple[Event, ...]:
         """What happens to whole objects that carry the option."""

@@ -178,7 +178,7 @@ class Namespaces(Analysis):
                 self.places.setdefault(hold.root, []).append((module, scope))
             key = (module.path, call.line, call.column, call.end_line, call.end_column)
             made[key] = made.get(key, NOTHING) | holds
-            flow.variables.push(module.path, scope, last_segment(call.function))
+            flow.variables.push_call(module.path, scope, last_segment(call.function))
 
     # Answers.
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from mldebt.facts.arguments import UNKNOWN, Unknown
 from mldebt.facts.names import last_segment
 from mldebt.facts.schema import Assign, Attribute, Build, Call, Const, Expr, Parameter, Ref, Stmt, Unary
-from mldebt.facts.walk import expressions, statements, walk
+from mldebt.facts.walk import expressions, named_in, statements, walk
 from mldebt.finding import Span
 from mldebt.project.callers import Site, given
 from mldebt.rule import Analysis
@@ -198,7 +198,7 @@ class ShadowedDefaults(Analysis):
             for index in module.scopes_using(spellings):
                 for stmt in statements(module.body(index)):
                     for root in expressions(stmt, module.facts.scopes):
-                        for node in walk(root):
+                        for node in named_in(root, spellings):
                             if not self._is_known(module, index, node, spellings, known, known_functions, definition):
                                 return False
         last = (

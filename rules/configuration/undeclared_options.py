@@ -165,9 +165,14 @@ class UndeclaredOptions(Analysis):
             if interface is None or not interface.complete:
                 return None
             self._sizes[root] = len(interface.options) + len(interface.positionals)
-        found = {one.name for one in self._declarations.arguments if self._declarations.related(one)(root)}
-        found |= {event.names[0] for event in self._namespaces.writes if event.root == root}
-        return frozenset(found | self._set_defaults)
+        return self._declarations.argument_names(root) | self._written.get(root, set()) | self._set_defaults
+
+    @cached_property
+    def _written(self) -> dict[Root, set[str]]:
+        found: dict[Root, set[str]] = {}
+        for event in self._namespaces.writes:
+            found.setdefault(event.root, set()).add(event.names[0])
+        return found
 
     @cached_property
     def _set_defaults(self) -> frozenset[str]:
@@ -200,9 +205,7 @@ class UndeclaredOptions(Analysis):
         if found & {"__getattr__", "__getattribute__", "__setattr__"}:
             return None
         derived = [name for one in self.project.subclasses(root.key) for name in one.scope.bindings]
-        return frozenset(
-            found | set(derived) | {event.names[0] for event in self._namespaces.writes if event.root == root}
-        )
+        return frozenset(found.union(derived, self._written.get(root, ())))
 
     def _of_file(self, root: Root, names: Names) -> frozenset[str] | None:
         if self._is_open(root):

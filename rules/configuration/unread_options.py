@@ -66,6 +66,7 @@ class UnreadOptions(Analysis):
         super().__init__(project)
         self._declarations = project[Declarations]
         self._namespaces = project[Namespaces]
+        self._callers = project.callers
 
     @cached_property
     def all(self) -> tuple[Unread, ...]:
@@ -173,44 +174,35 @@ class UnreadOptions(Analysis):
 
     def _is_read_elsewhere(self, name: str) -> bool:
         """Whether something that is called configuration, and is not known, has an option of that name read."""
-        return name in self._read_elsewhere
+        return name in self._asked or any(self._reads_unknown(one, name) for one in self._callers.mentioning((name,)))
 
     @cached_property
-    def _read_elsewhere(self) -> frozenset[str]:
-        """The names among those of options that are read so: one look at the project for all of them."""
-        roots = [root for root in self._namespaces.roots if root.kind in (FILE, HYDRA)]
-        leaves = (full for root in roots for _, _, each in self._declarations.leaves(root) for full in each if full)
-        names = frozenset([one.name for one in self._declarations.all]).union(full[-1] for full in leaves)
-        found: set[str] = set()
-        for module in self.project.modules.values():
-            here = names & module.mentions
-            found.update(self._reads_unknown(module, here) if here else ())
-            if not module.mentions.isdisjoint(_ASKS | CONFIGURATION_NAMES):
-                found.update(self._asks(module))
-        return frozenset(found)
+    def _asked(self) -> frozenset[str]:
+        """The names that texts are given for: one look at the project for all of them."""
+        modules = self._callers.mentioning(_ASKS | CONFIGURATION_NAMES)
+        return frozenset(name for module in modules for name in self._asks(module))
 
-    def _reads_unknown(self, module: Module, names: frozenset[str]) -> Iterator[str]:
+    def _reads_unknown(self, module: Module, name: str) -> bool:
         for index, scope in enumerate(module.facts.scopes):
-            if all(names.isdisjoint(chain.split(".")[1:]) for chain in scope.uses):
+            if not any(_may_read(chain, name) for chain in scope.uses if name in chain):
                 continue
             for stmt in statements(module.body(index)):
                 for root in expressions(stmt, module.facts.scopes):
                     for node in walk(root):
                         if isinstance(node, Ref):
-                            wanted = names.intersection(node.name.split(".")[1:])
-                            yield from (name for name in wanted if self._may_be_option(module, index, node, name))
-                        elif isinstance(node, Attribute) and _is_configuration(node.value):
-                            yield last_segment(node)
+                            if name in node.name and self._may_be_option(module, index, node, name):
+                                return True
+                        elif (
+                            isinstance(node, Attribute) and last_segment(node) == name and _is_configuration(node.value)
+                        ):
+                            return True
+        return False
 
     def _may_be_option(self, module: Module, scope: int, node: Ref, name: str) -> bool:
-        parts = node.name.split(".")
-        if name not in parts[1:]:
-            return False
-        at = parts.index(name, 1)
-        if not any(part.lower() in CONFIGURATION_NAMES for part in parts[:at]):
+        if not _may_read(node.name, name):
             return False
         known = (module.path, node.line, node.column) in self._known
-        return not known and binding_scope(module.facts, scope, parts[0]) is not None
+        return not known and binding_scope(module.facts, scope, node.name.partition(".")[0]) is not None
 
     @cached_property
     def _known(self) -> frozenset[tuple[str, int, int]]:
@@ -369,9 +361,7 @@ class UnreadOptions(Analysis):
 
     def _is_said(self, name: str) -> bool:
         """Whether code anywhere reads an attribute of that name of something that is not known to be something else."""
-        for module in self.project.modules.values():
-            if name not in module.mentions:
-                continue
+        for module in self._callers.mentioning((name,)):
             for index, scope in enumerate(module.facts.scopes):
                 for chain in scope.uses:
                     before, found, _ = f"{chain}.".partition(f".{name}.")
@@ -392,9 +382,7 @@ class UnreadOptions(Analysis):
 
     def _is_spread(self, name: str) -> bool:
         """Whether a function with a parameter of that name is called with ``**`` something."""
-        for module in self.project.modules.values():
-            if name not in module.mentions:
-                continue
+        for module in self._callers.mentioning((name,)):
             for index, scope in enumerate(module.facts.scopes):
                 if any(parameter.name == name for parameter in scope.parameters):
                     sites = self.project.callers.of(module.definition(index))
@@ -413,6 +401,16 @@ class _Touched(Struct, frozen=True):
     def takes(self, names: Names) -> bool:
         """Whether an option is read itself, or stands in a section that somebody else reads."""
         return names in self.reads or any(names[:at] in self.consumed for at in range(1, len(names) + 1))
+
+
+def _may_read(chain: str, name: str) -> bool:
+    """Whether a chain has an attribute of that name of something that may be called configuration."""
+    parts = chain.split(".")
+    if name not in parts[1:]:
+        return False
+    if not parts[0]:  # of something that has no name
+        return parts[-1] == name
+    return any(part.lower() in CONFIGURATION_NAMES for part in parts[: parts.index(name, 1)])
 
 
 def _is_configuration(expr: object) -> bool:

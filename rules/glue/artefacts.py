@@ -216,12 +216,23 @@ class Artefacts(Analysis):
     def _pairs(self) -> Iterator[tuple[Node, Node, bool]]:
         written = [node for node in self.run.values() if node.writes]
         read = [node for node in self.run.values() if node.reads]
+        # Two patterns meet where one has holes and the other has none, or where one is a directory around the other.
+        loose = [node for node in read if "*" in node.pattern]
+        exact = [node for node in read if "*" not in node.pattern]
+        folders = {node.pattern for node in read if any(access.form == DIRECTORY for access in node.reads)}
         few = len(written) * len(read) <= _MOST_PAIRS
         for one in written:
             same = self.run[one.pattern]
             if same.reads:
                 yield one, same, True
-            for other in read if few else ():
+            if not few:
+                continue
+            holding = any(access.form == DIRECTORY for access in one.writes)
+            near = read if holding else exact if "*" in one.pattern else loose
+            around = [] if holding else [folder for folder in _folders(one.pattern) if folder in folders]
+            if around:
+                near = [self.run[pattern] for pattern in sorted({*around, *(node.pattern for node in near)})]
+            for other in near:
                 if other is not same and one.kind == other.kind != TABLE and _overlap(one, other):
                     yield one, other, False
 
@@ -241,6 +252,14 @@ class Artefacts(Analysis):
         """What ``writer`` writes and ``reader`` reads."""
         ends = (writer.definition.name, reader.definition.name)
         return tuple(one for one in self.flows if (one.writer.definition.name, one.reader.definition.name) == ends)
+
+
+def _folders(pattern: str) -> Iterator[str]:
+    """The directories around a path."""
+    at = pattern.rfind("/")
+    while at >= 0:
+        yield pattern[:at]
+        at = pattern.rfind("/", 0, at)
 
 
 def _overlap(written: Node, read: Node) -> bool:

@@ -114,17 +114,15 @@ class Handoffs(Analysis):
 
     def _writes(self, entry: Entry, flow: Flow) -> bool:
         """Whether the reader makes the artefact itself: a cache, or a file it works on."""
-        written = self._by_entry.get(entry.definition.name, ())
-        return any(matches(access.node, flow.read.node) for access in written)
+        return any(
+            matches(access.node, flow.read.node)
+            and any(one.definition.name == entry.definition.name for one in self._graph.entries(access))
+            for access in self._written
+        )
 
     @cached_property
-    def _by_entry(self) -> dict[str, list[Access]]:
-        found: dict[str, list[Access]] = {}
-        for node in self._graph.run.values():
-            for access in node.writes:
-                for entry in self._graph.entries(access):
-                    found.setdefault(entry.definition.name, []).append(access)
-        return found
+    def _written(self) -> tuple[Access, ...]:
+        return tuple(access for node in self._graph.run.values() for access in node.writes)
 
     def _orchestrated(self, flow: Flow) -> bool:
         orders = self.project[Orderings]

@@ -211,5 +211,7 @@ def matches(pattern: str, other: str) -> bool:
     if ("*" in pattern) == ("*" in other):
         return False
     loose, exact = (pattern, other) if "*" in pattern else (other, pattern)
+    if not exact.startswith(loose[: loose.index("*")]) or not exact.endswith(loose[loose.rindex("*") + 1 :]):
+        return False
     expression = "".join("[^/]*" if part == "*" else re.escape(part) for part in re.split(r"(\*)", loose))
     return re.fullmatch(expression, exact) is not None

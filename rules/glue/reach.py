@@ -22,22 +22,32 @@ class Reach(Analysis):
     def __init__(self, project: Project) -> None:
         super().__init__(project)
         self._reached: dict[str, frozenset[str]] = {}
+        self._importers: dict[str, list[Entry]] = {}
         self._handed: dict[str, tuple[Definition, ...]] = {}
 
     def entries(self, module: Module, scope: int, statement: Stmt | None = None) -> tuple[Entry, ...]:
         """The entries that run a statement, tests left out, in order."""
         name = module.definition(scope).name
-        reaches = self.project.imports.reaches
         found = []
-        for entry in self.project.entries:
-            own = entry.definition.module
-            if entry.is_test or (own is not module and not reaches(own, module)):
-                continue
-            if scope == 0 and own is not module and statement is not None and _in_main(module, statement):
+        only_as_main = scope == 0 and statement is not None and _in_main(module, statement)
+        for entry in self._importing(module):
+            if only_as_main and entry.definition.module is not module:
                 continue
             if name in self.of(entry):
                 found.append(entry)
         return tuple(found)
+
+    def _importing(self, module: Module) -> list[Entry]:
+        """The entries that may run something of a file."""
+        known = self._importers.get(module.path)
+        if known is None:
+            reaches = self.project.imports.reaches
+            known = self._importers[module.path] = [
+                entry
+                for entry in self.project.entries
+                if not entry.is_test and (entry.definition.module is module or reaches(entry.definition.module, module))
+            ]
+        return known
 
     @cached_property
     def all(self) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import dedent
@@ -354,6 +355,12 @@ def test_a_normal_path_stays_in_the_repository_and_is_normal_again(text: str) ->
 @given(st.text(st.sampled_from("ab/*"), max_size=8), st.text(st.sampled_from("ab/*"), max_size=8))
 def test_matching_does_not_depend_on_the_side(one: str, other: str) -> None:
     assert matches(one, other) == matches(other, one)
+
+
+@given(st.text("ab/*.", max_size=6), st.text("ab/.", max_size=6))
+def test_a_hole_stands_for_anything_within_one_folder(loose: str, exact: str) -> None:
+    expression = "[^/]*".join(re.escape(part) for part in loose.split("*"))
+    assert matches(loose, exact) == (re.fullmatch(expression, exact) is not None)
 
 
 def test_files_out_of_the_repository_are_never_opened(project: Build, tmp_path: Path) -> None:

@@ -99,6 +99,39 @@ def test_a_variable_of_another_file(tmp_path: Path) -> None:
     assert reads(tmp_path, train=PARSED, other="", a="import train\nstep(train.args.clip)") == {"clip"}
 
 
+def test_instances_of_two_classes_hold_their_own_objects(tmp_path: Path) -> None:
+    text = """
+    import argparse
+
+    class Base:
+        def show(self):
+            use(self.options.both)
+
+    class Trainer(Base):
+        def __init__(self, options):
+            self.options = options
+        def run(self):
+            use(self.options.lr)
+
+    class Server(Base):
+        def __init__(self, options):
+            self.options = options
+        def run(self):
+            use(self.options.port)
+
+    def train():
+        Trainer(argparse.ArgumentParser("train").parse_args()).run()
+
+    def serve():
+        Server(argparse.ArgumentParser("serve").parse_args()).run()
+    """
+    found = project(tmp_path, {"train.py": text})[Namespaces]
+    by_root: dict[int, set[str]] = {}
+    for event in found.reads:
+        by_root.setdefault(event.root.line, set()).add(event.names[0])
+    assert list(by_root.values()) == [{"both", "lr"}, {"both", "port"}]
+
+
 def test_what_is_no_read(tmp_path: Path) -> None:
     train = PARSED + "outputs = model()\nprint(outputs.lr)\nlog = {}\nlog['clip'] = 1\nprint(args)"
     assert reads(tmp_path, train=train, other="") == set()
