@@ -133,6 +133,53 @@ class OptionNeverDeclared(ProjectRule):
             },
             anchors=("model.py:4",),
         ),
+        Bad(
+            {
+                "config.py": """
+                from dataclasses import dataclass, field
+
+
+                @dataclass
+                class ModelConfig:
+                    in_dim: int = 32
+                    hidden_size: int = 128
+
+
+                @dataclass
+                class Config:
+                    model: ModelConfig = field(default_factory=ModelConfig)
+                    lr: float = 5e-3
+                """,
+                "net.py": """
+                from torch import nn
+
+                from config import Config
+
+
+                class Net(nn.Module):
+                    def __init__(self, cfg: Config):
+                        super().__init__()
+                        self.first = nn.Linear(cfg.model.in_dim, cfg.model.hidden_size)
+                        self.last = nn.Linear(cfg.model.hidden_sizes, 7)
+                """,
+                "train.py": """
+                import torch
+
+                from config import Config
+                from net import Net
+
+
+                def main():
+                    cfg = Config()
+                    torch.optim.Adam(Net(cfg).parameters(), lr=cfg.lr)
+
+
+                if __name__ == "__main__":
+                    main()
+                """,
+            },
+            anchors=("net.py:10",),
+        ),
         Good(  # deepspeed adds its own options to the parser
             """
             import argparse

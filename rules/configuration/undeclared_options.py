@@ -50,6 +50,10 @@ _MISSING = (
     "ConfigKeyError",
     "MissingMandatoryValue",
 )
+# What makes a field of a class: the class it is given is called, and nothing else happens to it.
+_FACTORIES = frozenset(
+    {"dataclasses.field", "attr.ib", "attr.Factory", "attrs.field", "attrs.Factory", "pydantic.Field"}
+)
 _NEAR = 0.75  # how alike two names are when one is taken for the other
 
 
@@ -140,7 +144,11 @@ class UndeclaredOptions(Analysis):
         if len(names) != 1:
             return None
         if root not in self._names:
-            self._names[root] = self._of_parser(root) if root.kind == PARSER else self._of_class(root)
+            if root.kind == PARSER:
+                self._names[root] = self._of_parser(root)
+            else:
+                found = None if self._is_open(root) else self._of_class(root.key)
+                self._names[root] = None if found is None else found.union(self._written.get(root, ()))
         return self._names[root]
 
     def _is_open(self, root: Root) -> bool:
@@ -151,7 +159,11 @@ class UndeclaredOptions(Analysis):
         """Objects that somebody else may add options to."""
         journal = self._namespaces.journal
         opened = {event.root for event in journal.opened.values()}
-        handed = {event.root for event in journal.escapes.values() if event.how == UNSEEN and not event.names}
+        handed = {
+            event.root
+            for event in journal.escapes.values()
+            if event.how == UNSEEN and not event.names and event.who not in _FACTORIES
+        }
         asked = {event.root for event in journal.escapes.values() if event.how == DYNAMIC and event.who == "setattr"}
         return frozenset(opened | handed | asked)
 
@@ -187,25 +199,24 @@ class UndeclaredOptions(Analysis):
                         found |= {str(module.constant(index, k.value)) for k in site.call.keywords if k.name == "dest"}
         return frozenset(found)
 
-    def _of_class(self, root: Root) -> frozenset[str] | None:
-        definition = self.project.definition(root.key)
-        mro = self.project.mro(root.key)
-        if definition is None or self._is_open(root):
+    def _of_class(self, cls: str) -> frozenset[str] | None:
+        """The names instances of a class of the project, and of those derived from it, may have; None when unknown."""
+        if self.project.definition(cls) is None:
             return None
         found: set[str] = set()
-        for name in mro:
+        for name in self.project.mro(cls):
             owner = self.project.definition(name) if ":" in name else None
             if owner is None:
                 if name in ("builtins.object", "object"):
                     continue
                 return None
-            if owner.scope.decorators and not self._namespaces.schemas.classes.is_schema(root.key):
+            if owner.scope.decorators and not self._namespaces.schemas.classes.is_schema(cls):
                 return None
             found |= set(owner.scope.bindings)
         if found & {"__getattr__", "__getattribute__", "__setattr__"}:
             return None
-        derived = [name for one in self.project.subclasses(root.key) for name in one.scope.bindings]
-        return frozenset(found.union(derived, self._written.get(root, ())))
+        derived = [name for one in self.project.subclasses(cls) for name in one.scope.bindings]
+        return frozenset(found.union(derived))
 
     def _of_file(self, root: Root, names: Names) -> frozenset[str] | None:
         if self._is_open(root):
@@ -290,7 +301,10 @@ class UndeclaredOptions(Analysis):
         kind, name = getattr(creation, "kind", ""), getattr(creation, "name", "")
         if kind in (PARAMETER, SELF):
             return True
-        if getattr(creation, "section", ()) and root.kind in (PARSER, CLASS):
+        section = getattr(creation, "section", ())
+        if section and root.kind == CLASS and kind == INSTANCE:
+            return self._class_at(name, section) == root.key
+        if section and root.kind in (PARSER, CLASS):
             return False
         if root.kind == PARSER:
             call = getattr(creation, "expr", None)
@@ -298,6 +312,17 @@ class UndeclaredOptions(Analysis):
         if root.kind == CLASS:
             return kind == INSTANCE and (name == root.key or root.key in self.project.mro(name))
         return kind == CALL
+
+    def _class_at(self, cls: str, section: Names) -> str:
+        """The class of ``cfg.model``, where the field's annotation names one; "" otherwise."""
+        classes = self._namespaces.schemas.classes
+        for name in section:
+            field = classes.fields(cls).get(name)
+            types = classes.types(field.owner.module, field.owner.index, field.annotation) if field is not None else ()
+            if len(types) != 1:
+                return ""
+            (cls,) = types
+        return cls
 
 
 def _contained(name: str, known: Collection[str]) -> str:
