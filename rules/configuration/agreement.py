@@ -135,6 +135,8 @@ def _alternatives(one: Fallback, other: Fallback, project: Project) -> bool:
             and first not in project.mro(second)
             and second not in bases
             and _method(one) == _method(other)
+            and not _builds(one, second, project)
+            and not _builds(other, first, project)
         )
     names = [_registered(read) for read in (one, other)]
     return (
@@ -162,3 +164,9 @@ def _registered(read: Fallback) -> str:
         if isinstance(function, Ref) and "regist" in function.name.lower():
             return function.name
     return ""
+
+
+def _builds(read: Fallback, cls: str, project: Project) -> bool:
+    """Whether a function makes an instance of a class itself: a part of it is no alternative to it."""
+    edges = project.calls.edges(read.module.definition(read.scope))
+    return any(edge.target.parent is not None and edge.target.parent.name == cls for edge in edges)

@@ -189,6 +189,48 @@ class ConfigFallbackConflict(ProjectRule):
             },
             anchors=("services/index/job.py:3",),
         ),
+        Bad(
+            {
+                "adapter.py": """
+                from torch import nn
+
+
+                class Adapter(nn.Module):
+                    def __init__(self, args):
+                        super().__init__()
+                        self.drop = nn.Dropout(getattr(args, "adapter_dropout", 0.3))
+                """,
+                "model.py": """
+                from torch import nn
+
+                from adapter import Adapter
+
+
+                class Encoder(nn.Module):
+                    def __init__(self, args):
+                        super().__init__()
+                        self.drop = nn.Dropout(getattr(args, "adapter_dropout", 0.1))
+                        self.adapter = Adapter(args) if args.adapter else nn.Identity()
+                """,
+                "train.py": """
+                import argparse
+
+                from model import Encoder
+
+
+                def main():
+                    parser = argparse.ArgumentParser()
+                    parser.add_argument("--adapter", action="store_true")
+                    parser.add_argument("--adapter-dropout", type=float, default=argparse.SUPPRESS)
+                    print(Encoder(parser.parse_args()))
+
+
+                if __name__ == "__main__":
+                    main()
+                """,
+            },
+            anchors=("adapter.py:7",),
+        ),
         Good(
             {
                 "services/index/job.py": """
