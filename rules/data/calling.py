@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from mldebt.facts.schema import KWARGS, VARARGS, Attribute, Call, Expr, Ref, Starred
 
+from .applying import Applying
 from .combining import Combining
 from .containers import Containers
 from .cutting import Cutting
@@ -17,6 +18,7 @@ from .methods import Methods
 from .rows import VALIDATION, Bound, Data, Instance, Items, Known, Stat, Value, part_of
 from .scoring import Scoring
 from .storing import Storing
+from .tables import Tables
 
 if TYPE_CHECKING:
     from mldebt.project.definitions import Definition
@@ -67,8 +69,10 @@ class Callables:
         self.methods = Methods(evaluator)
         self.library = Library(evaluator)
         self.storing, self.combining = Storing(evaluator), Combining(evaluator)
+        self.tables = Tables(evaluator)
         self.cutting, self.scoring = Cutting(evaluator), Scoring(evaluator)
         self.estimators, self.containers = Estimators(evaluator), Containers(evaluator)
+        self.applying = Applying(evaluator)
 
     def of(self, call: Call) -> Value:
         function = call.function
@@ -147,29 +151,25 @@ class Callables:
             return None
         if not isinstance(function, Ref):
             return None
-        frame = run.frame
-        for linked in run.project.resolve(frame.module, frame.scope, function.name):
-            if ":" not in linked:
-                return self.library.of(linked, given)
-            definition = run.project.definition(linked)
-            if definition is None:
-                return None
-            return self.bound(Bound(definition.name), given)
-        return None
+        callee = run.links.callee(run.frame.module, run.frame.scope, function.name)
+        if isinstance(callee, str):
+            return self.library.of(callee, given)
+        return self.defined(callee, None, given) if callee is not None else None
 
     # The project's own.
 
     def bound(self, bound: Bound, given: Given) -> Value:
         definition = self.evaluator.run.project.definition(bound.name)
-        if definition is None:
-            return None
+        return self.defined(definition, bound.receiver, given) if definition is not None else None
+
+    def defined(self, definition: Definition, receiver: Instance | None, given: Given) -> Value:
         if definition.is_class:
             return self.instance(definition, given)
         kinds = [one.name.rpartition(".")[2] for one in definition.scope.decorators if isinstance(one, Ref)]
         args = given.args
         parent = definition.parent
         if parent is not None and parent.is_class and "staticmethod" not in kinds:
-            first: Value = bound.receiver
+            first: Value = receiver
             if first is None and "classmethod" not in kinds:
                 first, args = (args[0], args[1:]) if args else (None, [])
             return self.run_method(definition, first, args, given.keywords, given)
@@ -223,6 +223,8 @@ class Callables:
         self, definition: Definition, given: Given, before: dict[str, Value], after: dict[str, Value]
     ) -> None:
         """What a function changed in the frames it was given."""
+        if all(after.get(name) is old for name, old in before.items()):
+            return
         parameters = [parameter.name for parameter in definition.scope.parameters]
         skip = len(parameters) and definition.parent is not None and definition.parent.is_class
         places = dict(zip(parameters[1 if skip else 0 :], given.call.args, strict=False))

@@ -88,11 +88,25 @@ class Cascades(Analysis):
             if len(event.data) < 2 or event.data[1] is None:
                 continue  # finds groups
             for mark in _data(event).kinds("fit"):
-                if mark.label in EMBEDDINGS and _is_feature(mark, event):
-                    applied = mark.label == "UMAP" and "transform" in mark.site.module.mentions
-                    if not applied:
-                        place = mark.site.place
-                        yield Cascade(mark.label, event.label, event.site.place, place, place)
+                if mark.label not in EMBEDDINGS or not _is_feature(mark, event):
+                    continue
+                if mark.label != "UMAP" or not self._is_applied(mark.site):
+                    place = mark.site.place
+                    yield Cascade(mark.label, event.label, event.site.place, place, place)
+
+    def _is_applied(self, fitted: Site) -> bool:
+        """Whether a projection may be applied to other rows: nobody can ask one that has no name, or ask it again."""
+        call = fitted.fact
+        function = call.function if isinstance(call, Call) else None
+        if not isinstance(function, Ref):
+            return not isinstance(function, Attribute) or not isinstance(function.value, Call)
+        name = function.name.rpartition(".")[0]
+        if "." not in name:
+            uses = {use for scope in fitted.module.facts.scopes for use in scope.uses}
+            return bool(uses & {name, f"{name}.transform"})
+        asked = f"{name[name.rfind('.') :]}.transform"  # an attribute, which other files may read
+        modules = (one for one in self.project.modules.values() if "transform" in one.mentions)
+        return any(use.endswith(asked) for one in modules for scope in one.facts.scopes for use in scope.uses)
 
     def _is_ordered(self, origin: Site, fitted: Site) -> bool:
         """Whether a pipeline, a script or a program states that one runs before the other."""

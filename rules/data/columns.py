@@ -27,7 +27,9 @@ def taken(columns: Columns, names: Sequence[str]) -> Columns:
 def single(columns: Columns, name: str) -> Columns:
     """One column as a series."""
     moved = any(one == name and not sources for one, sources in columns.derived)
-    return Columns(columns.frame, False, frozenset((name,)), True, columns.derived, moved, name)
+    return Columns(
+        columns.frame, False, frozenset((name,)), True, columns.derived, moved, name, classed=columns.classed
+    )
 
 
 def computed(parts: Sequence[Columns | None]) -> Columns | None:
@@ -47,12 +49,26 @@ def written(columns: Columns, name: str, value: Columns | None) -> Columns:
     if value is not None and value.series and value.frame == columns.frame and name not in value.names:
         sources = {source for one in value.names for source in _sources(columns, one)}
         derived |= {(name, frozenset() if value.moved else frozenset(sources))}
+        if value.classes:
+            columns = replace(columns, classed=columns.classed | {name})
     names = columns.names - {name} if columns.whole else columns.names | {name}
     return replace(columns, names=names, derived=derived)
 
 
 def _sources(columns: Columns, name: str) -> frozenset[str]:
     return next((sources | {name} for one, sources in columns.derived if one == name), frozenset((name,)))
+
+
+def classes(columns: Columns | None) -> Columns | None:
+    """A series that is made of another by cutting it into classes: ``frame["price"] > 100``."""
+    return replace(columns, classes=True) if columns is not None and columns.series else columns
+
+
+def others(names: Value, value: Value) -> Value:
+    """``frame.columns != "y"``."""
+    if isinstance(names, Names) and isinstance(value, Known) and isinstance(value.value, str):
+        return Names(dropped(names.columns, [value.value]))
+    return None
 
 
 def without(left: Value, right: Value) -> Value:

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from mldebt.facts.schema import Attribute, Ref, Subscript
+
 from .joining import as_data
 from .rows import (
     Data,
     Items,
     Mark,
+    Rows,
     Value,
 )
 
@@ -30,6 +33,7 @@ class Combining:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
+        self.repeated: set[Rows] = set()  # what a loop reads: each time another table
 
     def joined(self, name: str, given: Given) -> Value:
         values = given.get("objs", 0)
@@ -71,9 +75,34 @@ class Combining:
             chance = not keyed and len(given.args) <= at + 1 and not {"how", "validate"} & given.keywords.keys()
             # join takes the index, which somebody chose; merge takes whatever names the tables share.
             chance = chance and name == "merge"
-            if chance and not given.open and not (left.rows & right.rows) and _unrelated(left, right):
+            if chance and not given.open and (_unrelated(left, right) or self.are_two(left, right, given)):
                 marks.append(self.evaluator.mark("join", left, given.call, name))
+        if right is not None and self.is_inner(given, name) and _unrelated(left, right):
+            marks.append(self.evaluator.mark("lost", left, given.call, "the inner merge"))
         return replace(left.marked(marks), columns=None)
+
+    @staticmethod
+    def is_inner(given: Given, name: str) -> bool:
+        """Whether rows without a partner go: said so, or merged by a key with nothing else said."""
+        checked = given.open or not {"validate", "indicator"}.isdisjoint(given.keywords)
+        how = given.constant("how") if "how" in given.keywords else "inner" if name == "merge" else "left"
+        keyed = name == "join" or not {"on", "left_on", "right_on"}.isdisjoint(given.keywords)
+        return how == "inner" and keyed and not checked
+
+    def are_two(self, left: Data, right: Data, given: Given) -> bool:
+        """Whether rows that one place reads are those of two tables: of a list's items, or of a dict's."""
+        ones, others = ({rows for one in data.rows for rows, _ in one.ancestry()} for data in (left, right))
+        if not ones & others <= self.repeated:
+            return False
+        if left.element is not right.element:
+            return True
+        function, other = given.call.function, given.expr("right", 0)
+        table = function.value if isinstance(function, Attribute) else other
+        pair = [table, given.expr("right", 1) if table is other else other]
+        names = [
+            (one.value.name, one.index) for one in pair if isinstance(one, Subscript) and isinstance(one.value, Ref)
+        ]
+        return len(names) == 2 and names[0][0] == names[1][0] and names[0][1] != names[1][1]
 
     def resample(self, given: Given) -> Value:
         found: list[Value] = []

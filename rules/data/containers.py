@@ -20,6 +20,7 @@ from .rows import (
     Names,
     Value,
 )
+from .tables import TABLE
 
 if TYPE_CHECKING:
     from .calling import Given
@@ -33,6 +34,8 @@ class Containers:
         self.evaluator = evaluator
 
     def items(self, items: Items, name: str, given: Given, owner: Expr | None) -> Value:
+        if items.kind == TABLE:
+            return self.evaluator.callables.tables.method(items, name)
         if items.kind == "list" and name in ("append", "extend", "remove") and isinstance(owner, Ref):
             value = given.get("object", 0)
             if name == "remove":
@@ -84,6 +87,8 @@ class Containers:
                 self.evaluator.run.set(owner.name, found)
                 return None
             return found
+        if name in ("pop", "clear", "insert", "append", "extend") and isinstance(owner, Ref):
+            self.evaluator.run.set(owner.name, None)
         return names if name in ("tolist", "to_list", "copy") else None
 
     def cutter(self, cutter: Cutter, name: str, given: Given) -> Value:

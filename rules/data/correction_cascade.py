@@ -155,6 +155,67 @@ class CorrectionCascade(ProjectRule):
             },
             anchors=("churn.py:5",),
         ),
+        Bad(
+            {
+                "embed.py": """
+                    import umap.umap_ as um
+
+
+                    def embedded(rows):
+                        reducer = um.UMAP(n_components=3, random_state=0)
+                        return reducer.fit_transform(rows)
+                    """,
+                "train.py": """
+                    import numpy as np
+                    from sklearn.preprocessing import StandardScaler
+                    from sklearn.svm import SVC
+
+                    from embed import embedded
+
+                    rows, kinds = np.load("cells.npy"), np.load("kinds.npy")
+                    scaler = StandardScaler().fit(rows)
+                    SVC().fit(embedded(scaler.transform(rows)), kinds)
+                    """,
+            },
+            anchors=("train.py:9",),
+        ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.manifold import TSNE
+            from xgboost import XGBClassifier
+
+            cells = pd.read_csv("cells.csv")
+            cells[["x", "y"]] = TSNE(2, random_state=0).fit_transform(cells[["a", "b", "c"]])
+            XGBClassifier().fit(cells[["a", "x", "y"]], cells["kind"])
+            """,
+            anchors=("example.py:7",),
+        ),
+        Good(
+            {
+                "train.py": """
+                    import joblib
+                    import numpy as np
+                    import umap
+                    from sklearn.svm import SVC
+
+                    rows, kinds = np.load("cells.npy"), np.load("kinds.npy")
+                    reducer = umap.UMAP(n_components=3, random_state=0)
+                    model = SVC().fit(reducer.fit_transform(rows), kinds)
+                    joblib.dump(reducer, "reducer.joblib")
+                    joblib.dump(model, "model.joblib")
+                    """,
+                "serve.py": """
+                    import joblib
+
+                    reducer, model = joblib.load("reducer.joblib"), joblib.load("model.joblib")
+
+
+                    def predict(rows):
+                        return model.predict(reducer.transform(rows))
+                    """,
+            }
+        ),
         Good(
             """
             import pandas as pd

@@ -19,10 +19,13 @@ from .rows import (
     Stat,
     Value,
 )
+from .tables import unpacked
 
 if TYPE_CHECKING:
     from .calling import Given
     from .evaluating import Evaluator
+
+_FILLERS = frozenset({"SimpleImputer", "Imputer"})  # one figure of each column; others predict what is missing
 
 
 class Estimators:
@@ -68,9 +71,14 @@ class Estimators:
 
     def trained(self, fit: Fit, name: str, data: Data | None, given: Given) -> None:
         run = self.evaluator.run
-        y = given.get("y", 1)
-        kind = "" if not fit.sure or picks_columns(fit) else fit.kind
-        run.event("fit", given.call, (data, y, *given.keywords.values()), label=fit.name, part=kind)
+        y = unpacked(given.get("X", 0))[1] or given.get("y", 1)
+        chosen = picked(fit, data)
+        kind = "" if not fit.sure or (chosen is None and picks_columns(fit)) else fit.kind
+        run.event("fit", given.call, (chosen or data, y, *given.keywords.values()), label=fit.name, part=kind)
+        if fit.folds is not None:
+            grouped = "grouped" * fit.folds.row.grouped
+            label = fit.folds.row.name.rpartition(".")[2]
+            run.event("folds", given.call, (data, y, fit.folds), random=fit.folds.random, label=label, part=grouped)
         run.changes += 1
         fit.at = run.site(given.call)
         fit.trained = data.rows if data is not None else frozenset()
@@ -87,7 +95,7 @@ class Estimators:
             fit.fitted = frozenset()
             return
         label = library.learned(fit)
-        made = Mark("fit", data.rows, run.site(given.call), label)
+        made = Mark("fit", data.rows, run.site(given.call), label, mild=fit.kind == "encoder" or label in _FILLERS)
         fit.fitted = fit.fitted | {made} if name == "partial_fit" else frozenset((made,))
 
     def stopped_early(self, fit: Fit, given: Given) -> None:
@@ -133,6 +141,17 @@ def _within(value: Value) -> list[Data]:
     if isinstance(value, Items):
         return [data for one in value.values for data in _within(one)]
     return [value] if isinstance(value, Data) else []
+
+
+def picked(fit: Fit, data: Data | None) -> Data | None:
+    """The columns a pipeline takes, where it lists them; None where it takes all, or nobody knows which."""
+    taker = fit
+    while taker.picks is None:
+        takers = [one for one in taker.inner if picks_columns(one)]
+        if len(takers) != 1:
+            return None
+        taker = takers[0]
+    return taker.picks.of(data) if data is not None else None
 
 
 def picks_columns(fit: Fit) -> bool:

@@ -33,10 +33,12 @@ from mldebt.facts.schema import (
 )
 
 from .calling import Callables
-from .columns import computed, without
+from .class_variables import class_variable
+from .columns import classes, computed, others, without
 from .comprehensions import Comprehensions
 from .frames import Frames
 from .joining import either
+from .outliers import far_out
 from .rows import (
     Bound,
     Columns,
@@ -136,11 +138,13 @@ class Evaluator:
     # Names and attributes.
 
     def chain(self, ref: Ref) -> Value:
-        head, _, rest = ref.name.partition(".")
+        name = ref.name
+        if "." not in name:
+            value = self.run.lookup(name)
+            return value if value is not None else self.function(name)
+        head, _, rest = name.partition(".")
         value = self.run.lookup(head)
-        if value is not None:
-            return self.attributes(value, rest) if rest else value
-        return self.function(ref.name)
+        return self.attributes(value, rest) if value is not None else self.function(name)
 
     def function(self, name: str) -> Value:
         """A function of the project by its linked name."""
@@ -185,6 +189,8 @@ class Evaluator:
         if isinstance(value, Instance):
             return self.member(value, name)
         if isinstance(value, Fit):
+            if name == "embedding_" and value.fitted:
+                return Data(value.trained, value.fitted)
             return Stat(value.fitted, frozenset()) if name.endswith("_") and value.fitted else None
         if isinstance(value, View):
             return value if name in ("dt", "str", "cat") else value.data
@@ -197,7 +203,7 @@ class Evaluator:
             return value.values[name]
         method = self.run.project.method(value.name, name)
         if method is None:
-            return None
+            return class_variable(self.run, value.name, name)
         if any(isinstance(one, Ref) and one.name.endswith("property") for one in method.scope.decorators):
             return self.callables.run_method(method, value, [], {})
         return Bound(method.name, value)
@@ -243,10 +249,12 @@ class Evaluator:
         values = [self.of(one) for one in (expr.left, *expr.comparators)]
         data = [one for one in values if isinstance(one, Data)]
         stats = [one for one in values if isinstance(one, Stat)]
+        if isinstance(values[0], Names):
+            return others(values[0], values[1]) if expr.ops[0] == "!=" else None
         if data:
-            marks = list(data[0].marks)
+            marks = [*data[0].marks, *far_out(data[0])]
             marks += [replace(mark, kind="mask") for one in stats for mark in one.marks]
-            return Data(data[0].rows, frozenset(marks), computed([one.columns for one in data]))
+            return Data(data[0].rows, frozenset(marks), classes(computed([one.columns for one in data])))
         return stats[0] if stats else None
 
     def condition(self, stmt: If) -> None:
@@ -262,8 +270,11 @@ class Evaluator:
     def delete(self, target: Expr) -> None:
         if isinstance(target, Subscript) and isinstance(target.value, Ref):
             held, key = self.of(target.value), self.frames.names_of(self.of(target.index))
-            if isinstance(held, Data) and held.columns is not None and key is not None:
-                self.run.set(target.value.name, replace(held, columns=self.frames.dropped(held.columns, key)))
+            if isinstance(held, Names):
+                self.run.set(target.value.name, None)
+            if isinstance(held, Data) and held.columns is not None:
+                columns = self.frames.dropped(held.columns, key) if key is not None else None
+                self.run.set(target.value.name, replace(held, columns=columns))
 
     def mark(self, kind: str, data: Data, fact: object, label: str, column: str | None = None) -> Mark:
         return Mark(kind, data.rows, self.run.site(fact), label, column)

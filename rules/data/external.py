@@ -13,6 +13,8 @@ from mldebt.facts.schema import Attribute, Call, Ref
 from mldebt.module import CallSite, Module
 from mldebt.rule import Analysis, Row, Table
 
+from .spelled_names import SpelledNames
+
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _FAMILIES = re.compile(
     r"(distil|ro|al|de|x|m|cam|em|mp|big)?(bert|gpt2?|roberta|t5|bart|electra|xlnet|xlm|albert|opt|bloom|llama|mistral|"
@@ -26,13 +28,19 @@ _LOCAL = frozenset(
 _FORMATS = frozenset(
     "csv json text parquet arrow pandas imagefolder audiofolder videofolder webdataset xml generator sql".split()
 )
-_MOVING = re.compile(
+MOVING = re.compile(
     r"https?://(raw\.githubusercontent\.com/[^/]+/[^/]+/(refs/heads/)?(main|master|latest)/"
     r"|github\.com/[^/]+/[^/]+/(raw|blob)/(main|master|latest)/"
     r"|github\.com/[^/]+/[^/]+/(archive/(refs/heads/)?(main|master)|releases/latest)"
     r"|huggingface\.co/.+/resolve/main/)|^(s3|gs|abfs)://\S*/latest(/|\b)"
 )
-_MUTABLE = frozenset({"main", "master", "latest", "HEAD"})
+_FILE = re.compile(r"/(?:refs/heads/)?(?:main|master)/([^?#]+)")
+_TESTING = re.compile(r"(^|/)(test_?utils?|testing)(/|\.py$)")  # what tests share
+_MUTABLE = frozenset({"main", "master", "latest", "HEAD", "active"})
+_ASKS = frozenset(
+    """create parse completion acompletion ChatOpenAI ChatAnthropic stream OpenAI ChatGoogleGenerativeAI ChatMistralAI
+    ChatLiteLLM GenerativeModel init_chat_model generate_content""".split()
+)
 _FLOATING = re.compile(
     r"(gpt-4o(-mini)?|gpt-4|gpt-4-turbo(-preview)?|gpt-4-32k|gpt-3\.5-turbo(-16k)?|gpt-4\.1(-mini|-nano)?|gpt-5(-mini|-nano)?|o1|o1-mini|o3|"
     r"o3-mini|o4-mini|chatgpt-4o-latest|claude-[\w.-]+-latest|claude-(2|instant)|gemini-(pro|1\.5-pro|1\.5-flash|2\.0-flash)(-latest)?|"
@@ -47,8 +55,18 @@ _CLIENTS = (
     "langchain_anthropic",
     "mistralai",
     "instructor",
+    "google",
+    "langchain_google_genai",
+    "langchain_mistralai",
+    "langchain_community",
+    "llama_index",
 )
 _CHECKS = frozenset({"sha256", "md5", "sha1", "hashlib", "checksum", "known_hash", "sha512", "blake2b"})
+
+
+def is_checked(module: Module) -> bool:
+    """Whether a file compares checksums."""
+    return not module.mentions.isdisjoint(_CHECKS)
 
 
 class External(Row, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,29 +98,40 @@ class Fetches(Analysis):
         rows = self.project.rows(self.table)
         found: list[Fetch] = []
         for module in self.project.modules.values():
-            if module.role == "project" and not module.is_test:
+            if module.role == "project" and not module.is_test and not _TESTING.search(module.path):
                 for name, site in module.calls_of(rows):
                     found += self.known(module, site, name, rows[name])
                 found += self.pretrained(module)
+                found += self.artifacts(module)
                 found += self.language_models(module)
         return tuple(sorted(found, key=lambda one: (one.module.path, one.site.call.line, one.site.call.column)))
 
     def known(self, module: Module, site: CallSite, name: str, row: External) -> Iterator[Fetch]:
         call, scope = site.call, site.scope
-        value = self.text(module, scope, call, row.item, row.position)
-        if value is None or self.pinned(module, scope, call, row.pin):
+        if self.pinned(module, scope, call, row.pin):
             return
-        how = name.rpartition(".")[2]
+        for value in self.texts(module, scope, call, row.item, row.position):
+            yield from self.one(module, site, name, row, value)
+
+    def one(self, module: Module, site: CallSite, name: str, row: External, value: str) -> Iterator[Fetch]:
+        call, scope, how = site.call, site.scope, name.rpartition(".")[2]
         if row.kind == "hub" and self.is_hub_name(value, bare=how == "load_dataset"):
             yield Fetch(value, how, row.kind, module, site)
         moving = re.fullmatch(r"[\w.-]+/[\w.-]+(:(main|master))?", value)
-        if row.kind == "repository" and moving and self.text(module, scope, call, "source", None) != "local":
+        local = self.text(module, scope, call, "source", None) == "local"
+        if row.kind == "repository" and moving and not local and not self.is_offered(module, scope, call):
             yield Fetch(value, how, row.kind, module, site)
         if row.kind == "openml":
             yield Fetch(value, how, row.kind, module, site)
         if row.kind == "tfds" and not re.search(r":\d+\.[\d*]+\.", value):
             yield Fetch(value, how, row.kind, module, site)
-        if row.kind == "url" and _MOVING.search(value) and not module.mentions & _CHECKS:
+        if row.kind == "url" and MOVING.search(value) and not is_checked(module) and not self.is_own(value):
+            yield Fetch(value, how, row.kind, module, site)
+        if row.kind in ("drive", "kaggle") and not re.search(r"/versions/\d+|/\d+$", value) and not is_checked(module):
+            yield Fetch(value, how, row.kind, module, site)
+        if row.kind == "timm" and re.fullmatch(r"hf[-_]hub:[\w.-]+/[\w.-]+", value):
+            yield Fetch(value, how, "timm", module, site)
+        if row.kind == "registry" and re.fullmatch(r"models:/[^/]+/latest", value):
             yield Fetch(value, how, row.kind, module, site)
 
     def pretrained(self, module: Module) -> Iterator[Fetch]:
@@ -115,40 +144,47 @@ class Fetches(Analysis):
                 names = self.project.resolve(module, scope, function.name)
                 if not names or any(":" in name for name in names):
                     continue
-                value = self.text(module, scope, site.call, "pretrained_model_name_or_path", 0)
-                pins = ("revision", "local_files_only")
-                if value and self.is_hub_name(value) and not self.pinned(module, scope, site.call, pins):
+                if self.pinned(module, scope, site.call, ("revision", "local_files_only")):
+                    continue
+                values = self.texts(module, scope, site.call, "pretrained_model_name_or_path", 0)
+                values = values or self.texts(module, scope, site.call, "model_id", 1)  # an adapter's, after its model
+                for value in filter(self.is_hub_name, values):
                     yield Fetch(value, "from_pretrained", "hub", module, site)
+
+    def artifacts(self, module: Module) -> Iterator[Fetch]:
+        """``run.use_artifact("flats:latest")`` of wandb."""
+        if "wandb" in module.mentions:
+            for scope in module.scopes_using(("use_artifact", "artifact")):
+                for site in module.call_sites(scope):
+                    function = site.call.function
+                    if isinstance(function, (Ref, Attribute)) and function.name.endswith(("use_artifact", ".artifact")):
+                        for value in self.texts(module, scope, site.call, "name", 0):
+                            if value.endswith(":latest"):
+                                yield Fetch(value, function.name.rpartition(".")[2], "registry", module, site)
 
     def language_models(self, module: Module) -> Iterator[Fetch]:
         """``client.chat.completions.create(model="gpt-4o")``: a name whose model changes."""
         heads = {one.module.partition(".")[0] for one in module.facts.imports}
-        if not heads.intersection(_CLIENTS):
+        if not heads.intersection(_CLIENTS) or "AzureOpenAI" in module.mentions:  # whose names are of deployments
             return
-        for scope in range(len(module.facts.scopes)):
-            uses = module.segments(scope)
-            if not uses & {"create", "parse", "completion", "acompletion", "ChatOpenAI", "ChatAnthropic", "stream"}:
-                continue
+        for scope in module.scopes_using(_ASKS):
             for site in module.call_sites(scope):
                 function = site.call.function
-                if not isinstance(function, (Ref, Attribute)):
-                    continue
-                last = function.name.rpartition(".")[2]
-                if last not in (
-                    "create",
-                    "parse",
-                    "completion",
-                    "acompletion",
-                    "ChatOpenAI",
-                    "ChatAnthropic",
-                    "stream",
-                ):
-                    continue
-                value = self.text(module, scope, site.call, "model", None) or self.text(
-                    module, scope, site.call, "model_name", None
-                )
-                if value and _FLOATING.fullmatch(value.removeprefix("openai/")):
-                    yield Fetch(value, last, "model", module, site)
+                if isinstance(function, (Ref, Attribute)) and (last := function.name.rpartition(".")[2]) in _ASKS:
+                    for value in self.asked(module, scope, site.call, last):
+                        if _FLOATING.fullmatch(value.rpartition("/")[2]):
+                            yield Fetch(value, last, "model", module, site)
+
+    def asked(self, module: Module, scope: int, call: Call, last: str) -> tuple[str, ...]:
+        """The language models that a call names."""
+        position = 0 if last in ("GenerativeModel", "init_chat_model", "completion", "acompletion") else None
+        found = self.texts(module, scope, call, "model", position)
+        found = found or self.texts(module, scope, call, "model_name", position)
+        for keyword in () if found else call.keywords:  # ``**OPTIONS``
+            options = module.constant(scope, keyword.value) if keyword.name is None else None
+            if isinstance(options, dict) and isinstance(options.get("model"), str):
+                found = (options["model"],)
+        return found
 
     def text(self, module: Module, scope: int, call: Call, name: str, position: int | None) -> str | None:
         given = argument(call, name, position)
@@ -157,6 +193,13 @@ class Fetches(Analysis):
         value = module.constant(scope, given)
         return value if isinstance(value, str) and value else None
 
+    def texts(self, module: Module, scope: int, call: Call, name: str, position: int | None) -> tuple[str, ...]:
+        """What an argument may name: a constant, a default, a field, a leaf of a configuration."""
+        given = argument(call, name, position)
+        if given is None or given is UNKNOWN:
+            return ()
+        return self.project[SpelledNames].of(module, scope, given)
+
     def pinned(self, module: Module, scope: int, call: Call, names: tuple[str, ...] | list[str]) -> bool:
         """Whether an argument pins it, or may: ``**options`` count, a branch's name does not."""
         for name in names:
@@ -164,10 +207,23 @@ class Fetches(Analysis):
             if given is UNKNOWN:
                 return True
             if given is not None:
-                value = module.constant(scope, given)
-                if not (isinstance(value, str) and value in (*_MUTABLE, "active")) and value is not None:
+                if module.constant(scope, given) is None:
+                    continue
+                values = self.project[SpelledNames].of(module, scope, given)
+                if not values or not _MUTABLE.issuperset(values):
                     return True
         return False
+
+    def is_offered(self, module: Module, scope: int, call: Call) -> bool:
+        """Whether torch.hub is asked for a model that this repository offers there itself."""
+        offers = self.project.modules.get("hubconf.py")
+        model = self.text(module, scope, call, "model", 1)
+        return offers is not None and model in {one.name for one in offers.facts.scopes if one.parent == 0}
+
+    def is_own(self, address: str) -> bool:
+        """Whether an address is that of a file of this repository, which its owner changes, with a diff."""
+        found = _FILE.search(address)
+        return found is not None and found.group(1) in self.project.every
 
     def is_hub_name(self, value: str, bare: bool = False) -> bool:
         """``org/name``, or a bare name that stands on the hub; not a directory of the project's."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from mldebt.finding import Confidence, Related, Severity
 from mldebt.project.project import Project
 from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
@@ -34,7 +36,9 @@ class FitBeforeSplit(ProjectRule):
     Silent: transformers that look at one row at a time or learn nothing but class names (`Normalizer`,
     `HashingVectorizer`, `CountVectorizer(vocabulary=...)`, `LabelEncoder`), figures that are only printed, fits on the
     training part, a final fit on all rows after the evaluation, and what a pipeline fits inside cross-validation. A
-    further split of the training part, for validation, is left alone as well.
+    further split of the training part, for validation, is left alone as well, unless the labels are looked at, and so
+    are functions of a script that it never names, and programs that are kept as data. `minor` where the
+    figures only fill missing values, and where only the names of categories are learned.
 
     ## References
 
@@ -288,11 +292,63 @@ class FitBeforeSplit(ProjectRule):
                     yield model.score(scaler.transform(x[test]), y[test])
             """
         ),
+        Good(  # the ages that are known teach those that are missing: nothing is scored
+            """
+            import pandas as pd
+            from sklearn.linear_model import LinearRegression
+            from sklearn.preprocessing import StandardScaler
+
+            frame = pd.read_csv("passengers.csv")
+            frame[["fare"]] = StandardScaler().fit_transform(frame[["fare"]])
+            age_train = frame[frame["age"].notnull()]
+            age_test = frame[frame["age"].isnull()]
+            model = LinearRegression().fit(age_train[["fare"]], age_train["age"])
+            frame.loc[frame["age"].isnull(), "age"] = model.predict(age_test[["fare"]])
+            """
+        ),
+        Good(  # pasted, and nobody calls it
+            """
+            import numpy as np
+            from sklearn.linear_model import Ridge
+            from sklearn.preprocessing import MinMaxScaler
+
+
+            def prepare(values, held_out):
+                scaled = MinMaxScaler().fit_transform(values)
+                train, test = scaled[:-held_out], scaled[-held_out:]
+                return train, test
+
+
+            if __name__ == "__main__":
+                x_train, y_train = np.load("x_train.npy"), np.load("y_train.npy")
+                x_test, y_test = np.load("x_test.npy"), np.load("y_test.npy")
+                model = Ridge().fit(x_train, y_train)
+                print(model.score(x_test, y_test))
+            """
+        ),
+        Good(  # the test part lies in another file, and the scaler learns nothing of it
+            """
+            import pandas as pd
+            from sklearn.linear_model import LogisticRegression
+            from sklearn.model_selection import train_test_split
+            from sklearn.preprocessing import StandardScaler
+
+            training = pd.read_csv("train.csv")
+            testing = pd.read_csv("test.csv")
+            scaler = StandardScaler()
+            training[["age"]] = scaler.fit_transform(training[["age"]])
+            testing[["age"]] = scaler.transform(testing[["age"]])
+            x_fit, x_valid, y_fit, y_valid = train_test_split(training[["age"]], training["ill"], random_state=0)
+            model = LogisticRegression().fit(x_fit, y_fit)
+            print(model.score(x_valid, y_valid), model.score(testing[["age"]], testing["ill"]))
+            """
+        ),
     )
 
     def check(self, project: Project) -> Iterator[Problem]:
         for leak in project[Leaks].all:
-            yield _problem(leak)
+            problem = _problem(leak)
+            yield replace(problem, severity=Severity.MINOR) if leak.mild else problem
 
 
 def _problem(leak: Leak) -> Problem:

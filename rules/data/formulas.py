@@ -36,7 +36,7 @@ from mldebt.facts.walk import blocks, expressions, walk
 if TYPE_CHECKING:
     from mldebt.module import Module
 
-UNKNOWN, FEATURE, PARAMETER, OPERATION = "?", "feature", "parameter", "operation"
+UNKNOWN, FEATURE, PARAMETER, OPERATION, CALL = "?", "feature", "parameter", "operation", "call"
 _SAME = frozenset(
     """float int str astype asarray array to_numpy copy tensor from_numpy item numpy unsqueeze expand_dims reshape
     flatten tolist values list Series DataFrame cuda to cpu view contiguous as_tensor decode float32 float64 squeeze
@@ -46,8 +46,9 @@ _SAME = frozenset(
 _STEPS = frozenset(
     """lower upper casefold strip log log1p log10 log2 sqrt exp expm1 clip abs round floor ceil sub replace tanh
     sigmoid square fillna title capitalize removeprefix removesuffix normalize swapcase rint power cbrt reciprocal
-    sin cos split translate""".split()
+    sin cos split translate map isin between""".split()
 )
+_IDLE = frozenset("axis dim dtype device errors copy verbose name path filename labels".split())
 _FILLS = frozenset({"fillna", "nan_to_num", "get"})
 _COLUMNS = re.compile(r"feature|column|(^|_)cols($|_)|predictor|(^|_)inputs?($|_)", re.IGNORECASE)
 _TOLERANCE = 1e-6
@@ -84,7 +85,8 @@ class Formula(Struct, frozen=True):
     @property
     def scale(self) -> Step | None:
         """The scaling, if that is all that is known to be done."""
-        return self.steps[0] if len(self.steps) == 1 and self.steps[0].name == "scale" else None
+        steps = self.steps[1:] if self.kind == CALL else self.steps
+        return steps[0] if len(steps) == 1 and steps[0].name == "scale" else None
 
     @property
     def is_telling(self) -> bool:
@@ -131,6 +133,39 @@ class Reader:
         if isinstance(expr, Attribute):
             return self.of(expr.value, names) if expr.name in _SAME else _NOTHING
         return _NOTHING
+
+    def _made(self, call: Call, linked: tuple[str, ...], names: Names) -> Formula:
+        """What a function of a library makes of values: ``pandas.cut(age, [0, 18, 65])``."""
+        if len(linked) != 1 or linked[0].startswith("builtins."):
+            return _NOTHING
+        named = [(str(at), one) for at, one in enumerate(call.args)]
+        named += [(one.name, one.value) for one in call.keywords if one.name is not None]
+        values = {name: self.constant(one) for name, one in named}
+        parts = tuple(self.of(one, names) for name, one in named if values[name] is None)
+        if all(part.kind == UNKNOWN for part in parts):
+            return _NOTHING
+        kept = tuple(sorted((name, value) for name, value in values.items() if value is not None and name not in _IDLE))
+        return Formula(CALL, linked[0], parts, (Step(linked[0], kept),))
+
+    def constant(self, expr: Expr) -> object:
+        """A number, a text, a list of them, or a dict of them as pairs; None for all else."""
+        if isinstance(expr, Const):
+            return expr.value
+        if isinstance(expr, Build) and expr.items:
+            items = [self.constant(one) for one in expr.items]
+            keys = [self.constant(one) if one is not None else None for one in expr.keys]
+            if None in items or None in keys:
+                return None
+            return (
+                tuple(sorted(zip(map(str, keys), items, strict=True), key=str)) if expr.kind == "dict" else tuple(items)
+            )
+        if isinstance(expr, Ref):
+            value = self.module.constant(self.scope, expr)
+            if isinstance(value, (list, tuple)) and value and all(isinstance(one, (int, float, str)) for one in value):
+                return tuple(value)
+            if isinstance(value, str):
+                return value
+        return self.number(expr)
 
     def number(self, expr: Expr) -> float | None:
         if isinstance(expr, Unary) and expr.op == "-":
@@ -185,17 +220,36 @@ class Reader:
         else:
             inner = Ref(head, function.line, function.column)
         if inner is None:
-            return _NOTHING
+            return self._made(call, linked, names)
         if last == "get" and args and isinstance(args[0], Const) and isinstance(args[0].value, str):
             return Formula(FEATURE, args[0].value)
         found = self.of(inner, names)
         if last in _SAME:
             return found
         if last not in _STEPS:
-            return _NOTHING
+            return self._made(call, linked, names)
         given = [*args, *[keyword.value for keyword in call.keywords if keyword.name != "regex"]]
-        values = tuple(one.value if isinstance(one, Const) else self.number(one) for one in given)
+        values = tuple(self.constant(one) for one in given)
         return found.then(Step(last, values))
+
+
+def _differs(one: Formula, other: Formula) -> tuple[str, str] | None:
+    """Two calls of one function, by the constants both give under one name."""
+    ours, theirs = _stated(one.steps[0]), _stated(other.steps[0])
+    for key in sorted(ours.keys() & theirs.keys()):
+        left, right = ours[key], theirs[key]
+        if left is not None and right is not None and left != right:
+            name = one.name.rpartition(".")[2]
+            return f"{name}({key}={_shown(left)})", f"{name}({key}={_shown(right)})"
+    return None
+
+
+def _stated(step: Step) -> dict[str, object]:
+    return {str(one[0]): one[1] for one in step.arguments if isinstance(one, tuple)}
+
+
+def _shown(value: object) -> str:
+    return f"[{', '.join(map(_shown, value))}]" if isinstance(value, tuple) else f"{value!r}"
 
 
 class Computed(Struct):
@@ -291,14 +345,21 @@ def _listed(expr: Expr, stmt: Stmt, found: Computed) -> None:
 
 def difference(one: Formula, other: Formula) -> tuple[str, str] | None:
     """Where two formulas for one thing differ, as texts; None when they agree or cannot be compared."""
-    if one.kind == other.kind == OPERATION and len(one.parts) == len(other.parts):
+    if CALL in (one.kind, other.kind):
+        if one.kind != other.kind or one.name != other.name:  # what the one call gives, the other need not
+            return _steps(one.steps[one.kind == CALL :], other.steps[other.kind == CALL :], False)
+        found = _differs(one, other)
+        if found is not None:
+            return found
+    if one.kind == other.kind and one.kind in (OPERATION, CALL) and len(one.parts) == len(other.parts):
         if one.name != other.name:
             return one.name, other.name
         for left, right in zip(one.parts, other.parts, strict=True):
             found = difference(left, right)
             if found is not None:
                 return found
-    return _steps(one.steps, other.steps, _is_same(one, other))
+    made = one.kind == CALL  # the first step stands for the call
+    return _steps(one.steps[made:], other.steps[made:], _is_same(one, other))
 
 
 def _is_same(one: Formula, other: Formula) -> bool:

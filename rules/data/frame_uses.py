@@ -18,6 +18,7 @@ from mldebt.facts.schema import (
     Build,
     Call,
     Compare,
+    Comprehension,
     Const,
     Do,
     Expr,
@@ -57,6 +58,7 @@ _CELLS = frozenset({"loc", "iloc", "at", "iat"})
 _TESTS = frozenset(
     "isin notna isna notnull isnull between contains duplicated eq ne gt lt ge le startswith endswith".split()
 )
+_LISTING = frozenset({"list", "tuple", "sorted"})
 _MOST_SCOPES = 40
 _DEEPEST = 12
 
@@ -234,6 +236,11 @@ class FrameUses:
                 self._visit(module, scope, expr)
 
     def _assign(self, module: Module, scope: int, stmt: Assign) -> None:
+        target = stmt.targets[0]
+        if isinstance(target, Build) and isinstance(stmt.value, Build) and len(target.items) == len(stmt.value.items):
+            for one, value in zip(target.items, stmt.value.items, strict=True):  # tr, te = df[mask], df[~mask]
+                self._assign(module, scope, Assign(stmt.line, stmt.column, stmt.end_line, [one], value))
+            return
         if self.is_frame(module, scope, stmt.value):
             self._inside(module, scope, stmt.value)
             for target in stmt.targets:
@@ -361,6 +368,9 @@ class FrameUses:
             return
         if isinstance(expr, Call) and self._is_harmless(module, scope, expr):
             return
+        if isinstance(expr, Compare) and self._asks(module, scope, expr):
+            self._visit(module, scope, expr.left)
+            return
         if isinstance(expr, Ref):
             self._read(module, scope, expr)
             return
@@ -378,6 +388,14 @@ class FrameUses:
                 return
         for part in children(expr):
             self._visit(module, scope, part)
+
+    def _asks(self, module: Module, scope: int, expr: Compare) -> bool:
+        """``name in frame.columns``, which says nothing of what is used."""
+        where = expr.comparators[0]
+        if expr.ops not in (["in"], ["not in"]) or not isinstance(where, (Ref, Attribute)):
+            return False
+        held = owner(where) if where.name.endswith("columns") else where
+        return held is not None and self.is_frame(module, scope, held)
 
     def _read(self, module: Module, scope: int, ref: Ref) -> None:
         """``df`` alone, or a column ``df.age``."""
@@ -427,9 +445,12 @@ class FrameUses:
 
     def _configured(self, module: Module, scope: int, index: Expr) -> dict[str, Place] | None:
         """The texts a configuration file lists under the key an index takes: ``df[config["features"]]``."""
+        index = self._listed_by(module, scope, index)
         key = module.constant(scope, index.index) if isinstance(index, Subscript) else None
         if isinstance(index, Ref) and "." in index.name and self._is_configuration(index.name):
             key = index.name.rpartition(".")[2]
+        if isinstance(index, Call) and called(module, scope, index.function) == "get" and len(index.args) in (1, 2):
+            key = module.constant(scope, index.args[0])
         if not isinstance(key, str) or (isinstance(index, Subscript) and self.is_frame(module, scope, index.value)):
             return None
         found: dict[str, dict[str, Place]] = {}
@@ -439,6 +460,25 @@ class FrameUses:
                 if (listed or leaf.keys[-1:] == (key,)) and isinstance(leaf.value, str):
                     found.setdefault(file.path, {})[leaf.value] = Place(file.path, Span(leaf.line))
         return next(iter(found.values())) if len(found) == 1 else None
+
+    def _listed_by(self, module: Module, scope: int, index: Expr, depth: int = 4) -> Expr:
+        """``config["features"]`` behind a variable, ``list(...)`` or ``[c for c in ... if c in frame.columns]``."""
+        if depth <= 0:
+            return index
+        listing = isinstance(index, Call) and isinstance(index.function, Ref) and index.function.name in _LISTING
+        if isinstance(index, Call) and listing and len(index.args) == 1:
+            return self._listed_by(module, scope, index.args[0], depth - 1)
+        if isinstance(index, Comprehension) and len(index.generators) == 1:
+            one = index.generators[0]
+            if isinstance(index.element, Ref) and index.element == _at(one.target, index.element):
+                return self._listed_by(module, scope, one.iterable, depth - 1)
+        if isinstance(index, Ref) and "." not in index.name:
+            flow = self.project.flow(module.definition(scope))
+            origins = flow.origins(index) or self.project.flow(module.definition(0)).definitions(index.name)
+            made = [one.value for one in origins if one.kind == "assign" and not one.path]
+            if len(origins) == 1 and made and made[0] is not None:
+                return self._listed_by(module, scope, made[0], depth - 1)
+        return index
 
     @staticmethod
     def _is_configuration(name: str) -> bool:
@@ -468,6 +508,8 @@ class FrameUses:
             return last in _LOOKING and isinstance(call.function, Ref) and self._looks_inside(module, scope, call)
         if last in _LOOKS:
             return True
+        if last in ("filter", "select") and self._chooses(module, scope, call, last):
+            return True
         if last in ("pop", "get", "value_counts", "pivot_table", "pivot", "crosstab", "insert", "plot", "hist"):
             known = [module.constant(scope, one) for one in call.args]
             return bool(known or call.keywords) and not any(one is UNKNOWN for one in known[:1])
@@ -475,6 +517,20 @@ class FrameUses:
             function = call.args[0]
             return all(self._only_fields(function.body, name) for name in function.parameters)
         return False
+
+    def _chooses(self, module: Module, scope: int, call: Call, last: str) -> bool:
+        """``df.filter(items=["age"])``, and ``df.select(["age"])`` or ``df.select("age", "sex")`` of polars."""
+        given_names = [one.value for one in call.keywords if one.name == "items"] if last == "filter" else call.args
+        names: list[str] = []
+        for value in given_names:
+            text = module.constant(scope, value)
+            found = [text] if isinstance(text, str) else texts_of(module, scope, value)
+            if found is None:
+                return False
+            names += found
+        self.named.update(names)
+        self.selected.update(names)
+        return bool(names)
 
     def _looks_inside(self, module: Module, scope: int, call: Call) -> bool:
         """``print(df.head())``."""
@@ -512,6 +568,11 @@ class FrameUses:
                 self._visit(module, scope, value)
         if not found:
             self.escapes.append(call)
+
+
+def _at(target: Expr, place: Ref) -> Expr:
+    """A name as it would stand at another place."""
+    return Ref(target.name, place.line, place.column) if isinstance(target, Ref) else target
 
 
 def _column_arguments(call: Call, last: str) -> Iterator[Expr]:

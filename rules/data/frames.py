@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from mldebt.facts.schema import Binary, Boolean, Build, Compare, Const, Expr, Ref, Slice, Stmt, Subscript, Unary
+from mldebt.facts.schema import Binary, Boolean, Build, Call, Compare, Const, Expr, Ref, Slice, Stmt, Subscript, Unary
+from mldebt.facts.walk import walk
 
 from .columns import dropped, single, taken, written
 from .joining import as_data
+from .outliers import LOSING, drawn, masks
+from .positions import at_positions
 from .rows import (
+    MISSING,
     TEST,
     TRAIN,
     Data,
@@ -38,8 +42,7 @@ TIME = re.compile(
 _ROW_NAMES = re.compile(r"(^|_)(mask|msk|idx|idxs|index|indices|ids|inds|rows|perm|keep|valid_rows|sel|fold)(_|$)")
 _LEAST_ROWS = 20
 _MISSING = frozenset({"isnull", "isna", "notnull", "notna"})
-_LOSING = frozenset("isnull isna notnull notna isfinite quantile percentile nanpercentile std nanstd mad".split())
-EMBEDDINGS = frozenset({"TSNE", "MDS", "SpectralEmbedding", "UMAP"})
+EMBEDDINGS = frozenset({"TSNE", "MulticoreTSNE", "TRIMAP", "MDS", "SpectralEmbedding", "UMAP"})
 _SELECTORS = frozenset({"corr", "corrwith", "var", "std", "cov"})
 
 
@@ -114,7 +117,7 @@ class Frames:
         if isinstance(index, Build) and index.kind == "tuple" and index.items:
             first = index.items[0]
             rows = self.item(expr, data, first, None if isinstance(first, Slice) else self.evaluator.of(first))
-            return replace(rows, columns=None) if isinstance(rows, Data) else rows
+            return self.placed(rows, index.items) if isinstance(rows, Data) else rows
         if isinstance(index, Build):
             value = self.evaluator.of(index)
         names = self.names_of(value)
@@ -147,8 +150,9 @@ class Frames:
             return replace(data, columns=None)
         if isinstance(value, Names):
             same = value.columns.frame == columns.frame
-            return replace(data, columns=replace(value.columns, derived=columns.derived) if same else None)
-        return replace(data, columns=taken(columns, names or ()))
+            found = replace(value.columns, derived=columns.derived) if same else None
+            return replace(data, columns=found, site=self.evaluator.run.site(None))
+        return replace(data, columns=taken(columns, names or ()), site=self.evaluator.run.site(None))
 
     def sliced(self, expr: Subscript, data: Data, index: Slice) -> Data:
         if index.lower is None and index.upper is None:
@@ -160,14 +164,15 @@ class Frames:
         joined = any(outer.how == "join" for one in data.rows for outer, _ in one.ancestry())
         if both or joined or index.step is not None or not _cuts(bound):
             return self.subset(data, expr, "slice")
-        return self.cut(data, expr, TRAIN if index.lower is None else TEST)
+        return self.cut(data, expr, TRAIN if index.lower is None else TEST, _spelled(bound))
 
-    def cut(self, data: Data, expr: Subscript, part: str) -> Data:
+    def cut(self, data: Data, expr: Subscript, part: str, bound: str) -> Data:
         """``rows[:n]`` or ``rows[n:]``: a split, if there is the other one too."""
         run = self.evaluator.run
         rows = frozenset(run.rows("split", run.site(expr), frozenset((one,)), part) for one in data.rows)
-        run.event("cut", expr, (data,), part=part)
-        return replace(data, rows=rows, window=False)
+        found = replace(data, rows=rows, window=False)
+        run.event("cut", expr, (data, Known(bound), found), part=part)
+        return found
 
     def located(self, expr: Subscript, view: View) -> Value:
         data, index = view.data, expr.index
@@ -186,6 +191,8 @@ class Frames:
                 rows = self.subset(data, expr, "rows", parts[0])
         if len(parts) < 2:
             return rows
+        if view.name == "iloc":
+            return self.placed(rows, parts)
         if isinstance(parts[1], Slice):
             whole = parts[1].lower is None and parts[1].upper is None
             return rows if whole else replace(rows, columns=None)
@@ -194,6 +201,18 @@ class Frames:
         if isinstance(value, Known) and names:
             return self.column(rows, names[0])
         return self.chosen(rows, value, names) if names or isinstance(value, Names) else replace(rows, columns=None)
+
+    def placed(self, rows: Data, parts: Sequence[Expr]) -> Data:
+        """The columns of an array, or of ``iloc``, by their positions."""
+        if len(parts) != 2:
+            return replace(rows, columns=None)
+        second = parts[1]
+        if not isinstance(second, Slice):
+            return at_positions(rows, second, self.evaluator.of(second), (None, None))
+        if second.lower is None and second.upper is None:
+            return rows
+        ends = [None if one is None else self.evaluator.of(one) for one in (second.lower, second.upper)]
+        return at_positions(rows, second, None, (ends[0], ends[1]))
 
     # Selecting rows.
 
@@ -204,8 +223,13 @@ class Frames:
         return replace(data, rows=rows, window=False)
 
     def masked(self, data: Data, mask: Data, expr: Subscript) -> Data:
-        found = self.subset(data, expr, "mask")
-        losing = [one for one in mask.marks - data.marks if one.kind == "mask" and one.label in _LOSING]
+        ours = masks(mask, data)
+        partial = bool(ours) and all(one.label in _MISSING for one in ours) and not _compares(expr.index)
+        random = drawn(mask) and mask.rows.isdisjoint(data.rows)
+        found = self.subset(data, expr, MISSING if partial else "mask", None, random)
+        if not random and not _is_kin(mask, data):  # made of something else: perhaps the names of columns
+            found = replace(found, columns=None)
+        losing = [one for one in ours if one.label in LOSING]
         if losing:
             first = min(losing, key=lambda one: one.label)
             column = first.column if len(losing) == 1 and first.label in _MISSING else None
@@ -244,15 +268,25 @@ class Frames:
         marks: Marks = frozenset()
         if isinstance(value, (Data, Stat)):
             out = ("mask", "lost", "predicted") if view else ("mask", "lost")  # some rows: values that were missing
-            marks = frozenset(mark for mark in value.marks if mark.kind not in out)
+            fills = bool(view) and isinstance(value, Stat) and self.is_missing(target.index)
+            kept = (mark for mark in value.marks if mark.kind not in out)
+            marks = frozenset(replace(mark, mild=True) if fills else mark for mark in kept)
             if names is not None and len(names) == 1:
                 marks = beside(marks - held.marks, names[0]) | (marks & held.marks)
+            elif names:  # of several columns only what a model says, or a projection
+                marks |= {one for name in names for one in beside(marks - held.marks, name) if one.column == name}
         columns = held.columns
         if columns is not None and names is not None:
             given = value.columns if isinstance(value, Data) else None
             for name in names:
                 columns = written(columns, name, given)
         self.evaluator.run.set(owner.name, replace(held.marked(marks), columns=columns))
+
+    def is_missing(self, index: Expr) -> bool:
+        """Whether rows are taken by what they lack: ``frame.loc[frame["age"].isna(), "age"]``."""
+        rows = index.items[0] if isinstance(index, Build) and index.items else index
+        value = None if isinstance(rows, Slice) else self.evaluator.of(rows)
+        return isinstance(value, Data) and any(one.kind == "mask" and one.label in _MISSING for one in value.marks)
 
     def put(self, held: Items, key: Value, value: Value) -> Items:
         if held.kind != "dict":
@@ -272,11 +306,45 @@ def beside(marks: Iterable[Mark], column: str | None = None) -> Marks:
     )
 
 
+def _compares(mask: Expr) -> bool:
+    """Whether a mask asks for more than missing values."""
+    return any(
+        isinstance(one, (Boolean, Compare)) or (isinstance(one, Binary) and one.op in "&|") for one in walk(mask)
+    )
+
+
+def _is_kin(mask: Data, data: Data) -> bool:
+    """Whether a mask is made of the rows it is put on, or of rows they come from."""
+    ours = {rows for one in data.rows for rows, _ in one.ancestry()}
+    return any(rows in ours for one in mask.rows for rows, _ in one.ancestry())
+
+
 def _cuts(bound: Expr | None) -> bool:
     """Whether a bound may be the size of a training part: not the 1 or -1 that moves a series by a step."""
     if isinstance(bound, Const):
         return isinstance(bound.value, int) and abs(bound.value) >= _LEAST_ROWS
     return bound is not None
+
+
+def _spelled(bound: Expr | None) -> str:
+    """A bound as text, to tell the two sides of one cut; empty when it is more than names, figures and calls."""
+    if isinstance(bound, Const):
+        return str(bound.value)
+    if isinstance(bound, Ref):
+        return bound.name
+    if isinstance(bound, Unary):
+        inner = [_spelled(bound.operand)]
+        return f"{bound.op}{inner[0]}" if all(inner) else ""
+    if isinstance(bound, Binary):
+        inner = [_spelled(bound.left), _spelled(bound.right)]
+        return f"({inner[0]}{bound.op}{inner[1]})" if all(inner) else ""
+    if isinstance(bound, Subscript):
+        inner = [_spelled(bound.value), _spelled(bound.index)]
+        return f"{inner[0]}[{inner[1]}]" if all(inner) else ""
+    if isinstance(bound, Call) and not bound.keywords:
+        inner = [_spelled(one) for one in (bound.function, *bound.args)]
+        return f"{inner[0]}({','.join(inner[1:])})" if all(inner) else ""
+    return ""
 
 
 def _owner(expr: Expr) -> Expr:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mldebt.facts.schema import Assert, Attribute, Call, Expr, If, Raise, Ref, Stmt
+from mldebt.facts.schema import Assert, Attribute, Call, Expr, If, Raise, Ref, Return, Stmt, Try
 from mldebt.facts.walk import expressions, statements, walk
 from mldebt.rule import Analysis
 
 from ..glue.artefacts import Artefacts  # noqa: TID252 - installed under another name
 from ..glue.reach import Reach  # noqa: TID252 - installed under another name
-from .table_reads import FILES, TableRead, TableReads
+from ..glue.teaching import Teaching  # noqa: TID252 - installed under another name
+from .table_reads import FILES, QUERIES, TableRead, TableReads
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -36,8 +37,15 @@ _TOYS = re.compile(
 )  # fmt: skip
 # Where projects keep what they made themselves, and what a competition hands out.
 _OWN = re.compile(r"(^|/)(\w*processed|interim|clean(ed)?|features?|outputs?|artifacts?|splits?|cache|tmp|input)/")
+_KEPT = re.compile(
+    r"://(raw\.githubusercontent\.com|github\.com|gitlab\.com|bitbucket\.org|gist\.\w+\.com|huggingface\.co)/"
+)
+_SHOWN = frozenset("info describe isna isnull value_counts nunique dtypes ProfileReport msno".split())
+_TABLES = frozenset(
+    {"pandas.DataFrame", "pandas.DataFrame.from_records", "pandas.DataFrame.from_dict", "polars.DataFrame"}
+)
 _NORMALISE = "pandas.json_normalize"
-_CLIENTS = frozenset({"requests", "httpx", "aiohttp", "urllib3"})
+_CLIENTS = frozenset({"requests", "httpx", "aiohttp", "urllib3", "flask", "fastapi", "starlette", "quart", "sanic"})
 _STRONG = frozenset("columns isnull isna notnull notna issubset duplicated nunique dtypes isfinite isnan".split())
 _LOOKS = frozenset(
     """columns isnull isna notnull notna empty shape len duplicated between isin min max any all dtypes dtype nunique
@@ -60,12 +68,18 @@ class Ingests(Analysis):
         found: dict[str, Ingest] = {}
         reads = self.project[TableReads]
         for read in reads.all:
-            if read.module.path.endswith(".ipynb") or not self._is_external(read):
+            in_notebook = read.module.path.endswith(".ipynb")
+            if (in_notebook and not self._is_foreign(read)) or not self._is_external(read):
                 continue
             for entry in reads.entries(read):
-                if entry.kind == "notebook" or entry.name in found or self._is_checked(entry):
+                notebook = entry.kind == "notebook"
+                if notebook is not in_notebook or entry.name in found or self._is_checked(entry):
                     continue
-                if read.name != _NORMALISE or self._asks(entry):
+                if (read.name != _NORMALISE or self._asks(entry)) and not (notebook and self._is_looked_at(read)):
+                    found[entry.name] = Ingest(read, (entry,))
+        for read in self._payloads():
+            for entry in reads.entries(read):
+                if entry.name not in found and self._asks(entry) and not self._is_checked(entry):
                     found[entry.name] = Ingest(read, (entry,))
         by_read: dict[tuple[str, int], Ingest] = {}
         for ingest in found.values():
@@ -73,6 +87,46 @@ class Ingests(Analysis):
             held = by_read.get(key)
             by_read[key] = Ingest(ingest.read, (*held.entries, *ingest.entries)) if held else ingest
         return tuple(by_read[key] for key in sorted(by_read))
+
+    def _payloads(self) -> Iterator[TableRead]:
+        """Tables made of what a service answers or is sent: ``DataFrame(request.get_json())``."""
+        for module in self.project.modules.values():
+            if module.role == "project" and not module.is_test and not module.path.endswith(".ipynb"):
+                for name, site in module.calls_of(_TABLES):
+                    read = TableRead(name, module, site)
+                    if read.path is not None and self._is_payload(module, site.scope, read.path):
+                        yield read
+
+    def _is_payload(self, module: Module, scope: int, expr: Expr, depth: int = 3) -> bool:
+        flow = self.project.flow(module.definition(scope))
+        for node in walk(expr):
+            if _is_body(node):
+                return not _is_guarded(module, scope)
+            for origin in flow.origins(node) if isinstance(node, Ref) and "." not in node.name and depth else ():
+                value = origin.value if origin.kind == "assign" else None
+                if value is not None and self._is_payload(module, scope, value, depth - 1):
+                    return True
+        return False
+
+    def _is_foreign(self, read: TableRead) -> bool:
+        """Whether a notebook asks a database or an address for its table; files it names lie where somebody put them.
+
+        A lesson's is the same for all who follow it, and so is a file of a repository.
+        """
+        if read.name in QUERIES and "sqlite3" in read.module.mentions:
+            return False  # a file as well
+        if read.name not in QUERIES:
+            value = read.module.constant(read.site.scope, read.path) if read.path is not None else None
+            if not isinstance(value, str) or "://" not in value or _KEPT.search(value):
+                return False
+        teaching = self.project[Teaching]
+        shows = read.module.is_example or self.project.library
+        return not (shows or teaching.is_exercise(read.module) or teaching.is_course(read.module))
+
+    @staticmethod
+    def _is_looked_at(read: TableRead) -> bool:
+        """Whether whoever runs the notebook is shown what is missing, or the ranges."""
+        return not read.module.mentions.isdisjoint(_SHOWN)
 
     def _is_external(self, read: TableRead) -> bool:
         """Whether the table comes from outside: no file of the repository's, no output of the project's own."""
@@ -155,6 +209,24 @@ def _looks(stmt: Stmt, near: bool) -> bool:
         return False
     names = {node.name.rpartition(".")[2] for node in _nodes(stmt) if isinstance(node, (Ref, Attribute))}
     return near or not names.isdisjoint(_LOOKS)
+
+
+def _is_body(node: Expr) -> bool:
+    """``response.json()``, ``request.get_json()`` or ``request.json``."""
+    if isinstance(node, Call) and isinstance(node.function, (Ref, Attribute)):
+        return node.function.name.rpartition(".")[2] in ("json", "get_json")
+    return isinstance(node, Ref) and node.name == "request.json"
+
+
+def _is_guarded(module: Module, scope: int) -> bool:
+    """Whether a function turns away some of what it is sent."""
+    found = list(statements(module.body(scope)))
+    turns = (Raise, Return) if scope else (Raise,)
+    return any(
+        isinstance(stmt, Try)
+        or (isinstance(stmt, If) and any(isinstance(one, turns) or _exits(one) for one in statements(stmt.body)))
+        for stmt in found
+    )
 
 
 def _exits(stmt: Stmt) -> bool:

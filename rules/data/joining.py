@@ -57,6 +57,8 @@ def as_data(value: Value) -> Data | None:
     """A value as rows: a list of rows is rows too."""
     if isinstance(value, Data):
         return value
+    if isinstance(value, Items) and value.values and value.kind == "table":
+        return as_data(value.values[0])
     if isinstance(value, Items) and value.values and value.kind in ("list", "tuple", "dict"):
         parts = [part for part in map(as_data, value.values) if part is not None]
         if parts and len(parts) == len(value.values):

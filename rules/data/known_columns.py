@@ -10,7 +10,7 @@ from mldebt_rules.glue.artefacts import Access, Artefacts
 from msgspec import Struct
 
 from mldebt.facts.arguments import UNKNOWN, Unknown, argument
-from mldebt.facts.schema import Binary, Build, Call, Expr, Ref, Starred
+from mldebt.facts.schema import Attribute, Binary, Build, Call, Expr, Ref, Starred
 from mldebt.facts.walk import given_values
 from mldebt.module import Module
 from mldebt.project.project import Project
@@ -178,6 +178,9 @@ def texts_of(module: Module, scope: int, index: Expr, depth: int = 4) -> list[st
     if isinstance(index, Binary) and index.op == "+":
         left, right = (texts_of(module, scope, one, depth - 1) for one in (index.left, index.right))
         return left + right if left is not None and right is not None else None
+    if isinstance(index, Call) and isinstance(index.function, Attribute) and index.function.name == "split":
+        text = module.constant(scope, index.function.value) if not index.args and not index.keywords else None
+        return text.split() if isinstance(text, str) else None
     if isinstance(index, Ref):
         origins = module.project.flow(module.definition(scope)).origins(index)
         if len(origins) != 1 or origins[0].kind != "assign" or module.project[Mutations].of(module, scope, index.name):

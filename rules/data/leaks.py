@@ -8,7 +8,8 @@ from functools import cached_property
 from mldebt.finding import Place
 from mldebt.rule import Analysis
 
-from .row_flow import RowFlow, covers
+from .knowledge import RowKnowledge
+from .row_flow import RowFlow, covers, held
 from .rows import Data, Event, Fit, Mark
 from .running import Run
 
@@ -17,11 +18,16 @@ _WORDS = {"cut": "the cut", "validation_split": "validation_split"}
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """Fits, in the order of places, and the split that comes too late for them."""
+    """Fits, mild ones last, and the split that comes too late for them."""
 
     marks: tuple[Mark, ...]
     split: str
     place: Place
+
+    @property
+    def mild(self) -> bool:
+        """Whether nothing but filled values and names of categories hang on it."""
+        return all(mark.mild for mark in self.marks)
 
 
 class Leaks(Analysis):
@@ -36,11 +42,31 @@ class Leaks(Analysis):
             for event, mark in _leaks(run):
                 if mark.grouped and mark.column not in targets:
                     continue
+                if _for_validation(run, event) and not self.looks_at_target(mark):
+                    continue
                 key = (mark.site.module.path, event.site.key)
-                found.setdefault(key, {}).setdefault((*mark.site.key, mark.label), mark)
+                marks = found.setdefault(key, {})
+                known = marks.setdefault((*mark.site.key, mark.label), mark)
+                if known.mild and not mark.mild:
+                    marks[(*mark.site.key, mark.label)] = mark
                 label = event.label if event.kind == "split" else _WORDS["cut"]
                 splits.setdefault(key, (label, event.site.place))
         return tuple(_once(found, splits))
+
+    def looks_at_target(self, mark: Mark) -> bool:
+        """Whether it was learned with the labels at hand: a target encoding, a selection of features."""
+        return mark.grouped or mark.label in self._supervised
+
+    @cached_property
+    def _supervised(self) -> frozenset[str]:
+        rows = self.project[RowKnowledge].fitters
+        kinds = ("selector", "target-encoder")
+        return frozenset(name.rpartition(".")[2] for name, row in rows.items() if row.kind in kinds)
+
+
+def _for_validation(run: Run, event: Event) -> bool:
+    """Whether what is called the training part is split once more, while a test part lies elsewhere."""
+    return run.tested and any(rows in run.training for value in event.data for rows in held(value))
 
 
 def _leaks(run: Run) -> list[tuple[Event, Mark]]:
@@ -79,6 +105,6 @@ def _once(
         fresh = [one for one in marks if one not in told]
         told.update(fresh)
         if fresh:
-            ordered = tuple(sorted((marks[one] for one in fresh), key=lambda mark: mark.site.key))
+            ordered = tuple(sorted((marks[one] for one in fresh), key=lambda mark: (mark.mild, mark.site.key)))
             leaks.append(Leak(ordered, *splits[key]))
     return leaks

@@ -6,16 +6,24 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from mldebt.facts.names import last_segment
+from mldebt.facts.schema import Call
+
+from .columns import classes
 from .combining import JOINS
 from .frames import TIME, beside
 from .joining import as_data, either, elements
-from .methods import REDUCERS
+from .methods import CENTRED, REDUCERS
+from .outliers import NOT_THERE
+from .picking import picks
 from .rows import (
+    Cutter,
     Data,
     Fit,
     Instance,
     Items,
     Known,
+    Names,
     Stat,
     Value,
 )
@@ -27,6 +35,9 @@ if TYPE_CHECKING:
 _PLAIN = frozenset({"numpy", "pandas", "scipy", "torch", "tensorflow", "math", "cupy", "dask", "jax"})
 _PASSES = frozenset({"list", "tuple", "sorted", "abs", "round", "iter", "copy", "deepcopy", "shuffle", "tqdm", "array"})
 _MODELS = frozenset({"sklearn", "xgboost", "lightgbm", "catboost", "imblearn", "ngboost", "tensorflow", "keras"})
+_BOOSTERS = frozenset({"xgboost", "lightgbm", "catboost"})
+_TABLES = frozenset({"DMatrix", "QuantileDMatrix", "DeviceQuantileDMatrix", "Dataset", "Pool"})
+_IN_TIME = frozenset({"yfinance.download", "pandas_datareader.data.DataReader", "pandas_datareader.DataReader"})
 _PICKLES = frozenset(
     f"{library}.{verb}" for library in ("joblib", "pickle", "cloudpickle", "dill") for verb in ("dump", "load")
 )
@@ -58,10 +69,15 @@ class Library:
         if name == "pandas.merge":
             left = given.get("left", 0)
             return self.evaluator.callables.combining.merged(left, given, "merge") if isinstance(left, Data) else None
+        if name == "functools.reduce":
+            return self.evaluator.callables.applying.reduced(given)
         if name == "sklearn.utils.resample":
             return self.evaluator.callables.combining.resample(given)
         if name in _PICKLES:
             return self.kept(name, given)
+        table = self.evaluator.callables.tables.of(name, given)
+        if table is not None:
+            return table
         head, _, last = name.rpartition(".")
         if head == "builtins":
             return self.builtin(last, given)
@@ -72,6 +88,15 @@ class Library:
     def other(self, name: str, library: str, last: str, given: Given) -> Value:
         run = self.evaluator.run
         data = [one for one in map(as_data, given.all) if one is not None]
+        if last == "load_model" or (last == "Booster" and given.has("model_file", 1)):
+            storing = self.evaluator.callables.storing
+            return storing.loaded(storing.file_name(given, 0 if last == "load_model" else 1), given)
+        if library in _BOOSTERS and data and last in _TABLES:
+            return data[0]  # the features, whose labels go along
+        if library in _BOOSTERS and data and last in ("train", "cv"):
+            fit = Fit("Booster", run.site(given.call), kind="model")
+            self.evaluator.callables.estimators.trained(fit, last, data[0], replace(given, args=[data[0]]))
+            return fit
         if last in _PASSES and data:
             return data[0] if len(given.args) < 2 or last != "shuffle" else Items(tuple(given.args))
         if library in _PLAIN and last[:1].islower():
@@ -89,9 +114,13 @@ class Library:
                 kind="model",
                 sure=library in _MODELS,
                 stops="early_stopping_rounds" in given.keywords,
+                folds=next((one for one in given.all if isinstance(one, Cutter)), None),
             )
         if not data and not given.stats and last != "load":  # a pickle may hold anything
-            return self.source(given, last)
+            found = self.source(given, last)
+            if name in _IN_TIME and isinstance(found, Data):
+                found = found.marked([self.evaluator.mark("time", found, given.call, name)])
+            return found
         return None
 
     def framed(self, given: Given) -> Data | None:
@@ -123,18 +152,23 @@ class Library:
         if last in REDUCERS and data:
             return self.evaluator.callables.methods.reduced(data[0], last, _shifted(given))
         if last.startswith("read_") or (not data and not given.stats and last not in _NEW):
-            return self.source(given, last)
+            return self.source(given, "drawn" if name.startswith("numpy.random.ran") else last)
         if last in _NEW:
             return None
         if not data:
             return given.stats[0] if given.stats else None
         found = self.merge_values(data)
+        if last in NOT_THERE:
+            return found.marked([self.evaluator.mark("mask", found, given.call, last)])
+        if last in CENTRED:
+            found = found.marked([self.evaluator.mark("future", found, given.call, last)])
         if last in ("repeat", "tile"):
             return found.marked([self.evaluator.mark("copies", found, given.call, last)])
         if last == "sliding_window_view":
             return self.evaluator.frames.windows(found, given.call)
         if last == "get_dummies" or len(data) == 1:
-            found = replace(found, columns=data[0].columns)
+            columns = data[0].columns
+            found = replace(found, columns=classes(columns) if last in ("cut", "qcut", "digitize") else columns)
         return found.marked(mark for stat in given.stats for mark in stat.marks if mark.kind == "fit")
 
     def merge_values(self, data: list[Data]) -> Data:
@@ -148,9 +182,14 @@ class Library:
             return None
         run = self.evaluator.run
         rows = run.rows("source", run.site(given.call))
+        if any(frame.loops > 0 for frame in run.frames):
+            self.evaluator.callables.combining.repeated.add(rows)
         found = Data(frozenset((rows,)), columns=self.evaluator.fresh_columns())
         index = given.constant("index_col")
-        if isinstance(index, str) and TIME.search(index) and given.has("parse_dates"):
+        dated = isinstance(index, str) and TIME.search(index) and given.has("parse_dates")
+        if index is not None and given.constant("parse_dates") is True:
+            dated = True
+        if dated:
             found = found.marked([self.evaluator.mark("time", found, given.call, f"index_col={index!r}")])
         if label.startswith("read_") or label == "load":
             found = self.evaluator.callables.storing.read(found, given)
@@ -175,7 +214,8 @@ class Library:
             kind = "free"
         if given.open and row.free_with:
             kind = "free"
-        return Fit(label, run.site(given.call), row, inner=inner, kind=kind, sure=known)
+        chosen = picks(self.evaluator, label, given)
+        return Fit(label, run.site(given.call), row, inner=inner, kind=kind, sure=known, picks=chosen)
 
     def learns(self, fit: Fit) -> bool:
         """Whether a transformer takes something from all rows that may mislead."""
@@ -198,6 +238,8 @@ class Library:
             return Items((None, *inner[:1]) if last == "enumerate" else tuple(inner), "each")
         if last in ("list", "set", "tuple", "sorted", "reversed", "iter"):
             value = values[0] if values else Items((), "list", (), self.evaluator.run.frame.loops)
+            if isinstance(value, Data) and value.columns is not None and _is_table(value):
+                return Names(value.columns)
             return replace(value, kind="list") if isinstance(value, Items) and value.kind != "each" else value
         if last in ("max", "min", "round", "abs", "float", "sum"):
             found: Value = None
@@ -209,6 +251,13 @@ class Library:
         if last == "dict":
             return Items(tuple(given.keywords.values()), "dict", tuple(given.keywords))
         return None
+
+
+def _is_table(data: Data) -> bool:
+    """Whether rows are surely a frame's, whose items are the names of its columns."""
+    sources = [one.site.fact for rows in data.rows for one, _ in rows.ancestry() if one.how == "source"]
+    frames = [isinstance(one, Call) and last_segment(one.function).startswith("read_") for one in sources]
+    return bool(frames) and all(frames) and data.columns is not None and not data.columns.series
 
 
 def _fits(values: list[Value]) -> list[Fit]:

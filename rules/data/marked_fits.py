@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .row_flow import RowFlow
 from .rows import Data, Event, Mark
+from .tables import fits
 
 if TYPE_CHECKING:
     from mldebt.project.project import Project
@@ -20,8 +21,8 @@ def marked_fits(project: Project, kind: str) -> Iterator[tuple[Mark, Event]]:
     told: set[tuple[object, ...]] = set()
     for run in project[RowFlow].runs:
         targets = RowFlow.targets(run)
-        for event in run.events:
-            if event.kind != "fit" or event.part not in ("model", ""):
+        for event in fits(run):
+            if event.part not in ("model", ""):
                 continue
             for data in event.data[:2]:
                 for mark in data.kinds(kind) if isinstance(data, Data) else ():

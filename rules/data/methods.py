@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from mldebt.facts.schema import Expr, Ref, Subscript
+from mldebt.facts.schema import Expr, Lambda, Ref, Subscript
 
-from .columns import written
+from .columns import classes, written
 from .frames import TIME, beside
+from .outliers import COMPARES, lost
 from .rows import (
     Cutter,
     Data,
@@ -40,9 +41,11 @@ NOTHING = frozenset(
 )
 SUBSETS = frozenset(
     "head tail query nlargest nsmallest filter truncate between_time take first last sample dropna "
-    "drop_duplicates".split()
+    "drop_duplicates drop_nulls drop_nans".split()
 )
 TIMELY = frozenset("shift diff pct_change rolling ewm expanding resample asfreq tshift".split())
+CENTRED = frozenset("savgol_filter filtfilt sosfiltfilt gaussian_filter1d medfilt".split())
+CHOOSES = frozenset({"replace", "isin"})
 MISSING = frozenset("isnull isna notnull notna isfinite".split())
 NEW_VALUES = frozenset("to_datetime cumsum cumcount cummax cummin cumprod rank".split())
 KEEPS_COLUMNS = frozenset(
@@ -86,6 +89,8 @@ class Methods:
             return self.reduced(data, name, given)
         if name == "groupby":
             return Grouped(data)
+        if name == "pipe":
+            return self.evaluator.callables.applying.piped(data, given)
         if name in ("pop", "drop", "merge", "join", "append", "repeat", "train_test_split", "assign"):
             return self.reshaped(data, name, given, owner)
         if name in SUBSETS:
@@ -96,7 +101,8 @@ class Methods:
             found = self.elementwise(data, name, given)
         if given.constant("inplace") is True and isinstance(found, Data) and owner is not None:
             self.replace(owner, found, given)
-        return found
+        whole = isinstance(found, Data) and not (found.columns is not None and found.columns.series)
+        return View(found, name) if name == "resample" and whole else found  # type: ignore[arg-type]
 
     def reduced(self, data: Data, name: str, given: Given) -> Value:
         if given.constant("axis", 0 if name not in ("quantile",) else 1) in (1, "columns", -1):
@@ -123,7 +129,10 @@ class Methods:
         if name == "repeat":
             return data.marked([self.evaluator.mark("copies", data, given.call, "repeat")])
         columns, marks = data.columns, [mark for one in given.args for mark in getattr(one, "marks", ())]
-        for key, value in given.keywords.items():
+        for key, stated in given.keywords.items():
+            function, value = given.expr(key), stated
+            if isinstance(function, Lambda):
+                value = self.evaluator.callables.applying.inlined(function, [replace(data, columns=columns)])
             if columns is not None:
                 columns = written(columns, key, value.columns if isinstance(value, Data) else None)
             marks += beside(getattr(value, "marks", ()), key)
@@ -137,11 +146,13 @@ class Methods:
             index = labels if isinstance(labels, View) else given.get("index")
             random = isinstance(index, View) and any(rows.random for rows in index.data.rows)
             found = frames.subset(data, given.call, "rest", None, random)
+            found = found.marked(one for one in lost(getattr(getattr(index, "data", None), "marks", ())))
         else:
             names = frames.names_of(labels)
             across = "columns" in given.keywords or given.constant("axis", 1) in (1, "columns")
             known = data.columns is not None and names is not None and across
-            found = replace(data, columns=frames.dropped(data.columns, names) if known else None)  # type: ignore[arg-type]
+            columns = frames.dropped(data.columns, names) if known else None  # type: ignore[arg-type]
+            found = replace(data, columns=columns, site=self.evaluator.run.site(None))
             if not across and not given.open and labels is None:
                 found = frames.subset(data, given.call, "rest")
         if given.constant("inplace") is True and owner is not None:
@@ -161,7 +172,8 @@ class Methods:
         if name == "drop_duplicates":  # one row of each: no longer a series in time
             found = replace(found, marks=frozenset(one for one in found.marks if one.kind != "time"))
         lags = any(mark.kind == "time" and mark.label in TIMELY for mark in data.marks)  # the first rows have none
-        if name == "drop_duplicates" or (name == "dropna" and not lags):
+        nulls = name in ("dropna", "drop_nulls", "drop_nans") or (name == "query" and _asks(given))
+        if name == "drop_duplicates" or (nulls and not lags):
             named = self.evaluator.frames.names_of(given.get("subset")) if name == "dropna" else None
             column = named[0] if named is not None and len(named) == 1 else None
             found = found.marked([self.evaluator.mark("lost", data, given.call, name, column)])
@@ -181,7 +193,11 @@ class Methods:
         mark = self.evaluator.mark
         marks: list[Mark] = []
         for stat in given.stats:
-            marks += [one for one in stat.marks if one.kind != "count" or name == "fillna"]
+            if name in CHOOSES and given.args and stat is given.args[0]:
+                continue  # the values that are meant: the rare ones, by their counts
+            fills = name in ("fillna", "replace")
+            kept = [replace(one, mild=fills) for one in stat.marks if name == "fillna" or one.kind != "count"]
+            marks += [replace(one, kind="mask") for one in kept] if name in COMPARES else kept
         for one in given.args[:1]:
             if isinstance(one, Data):
                 grouped = [made for made in one.marks if made.kind == "group"]
@@ -201,6 +217,7 @@ class Methods:
         if columns is not None and (name == "rename" or name not in KEEPS_COLUMNS):
             moved = columns.moved or name in TIMELY
             columns = replace(columns, own=None, moved=moved) if columns.series else None
+        columns = classes(columns) if name == "map" else columns
         if name == "select_dtypes" and columns is not None:
             columns = columns if _numeric(given) else None
         return replace(data.marked(marks), columns=columns)
@@ -208,10 +225,18 @@ class Methods:
     def timed(self, data: Data, name: str, given: Given) -> bool:
         if name in TIMELY:
             return True
-        if name in ("sort_values", "set_index"):
-            by = given.get("by" if name == "sort_values" else "keys", 0)
+        if name in ("sort_values", "set_index", "sort"):
+            by = given.get("keys" if name == "set_index" else "by", 0)
+            if isinstance(by, Data):
+                return name == "set_index" and self.is_in_time(by)
             return any(TIME.search(one) for one in self.evaluator.frames.names_of(by) or ())
         return False
+
+    @staticmethod
+    def is_in_time(value: Value) -> bool:
+        """Whether a series holds points in time, as its name says."""
+        own = value.columns.own if isinstance(value, Data) and value.columns is not None else None
+        return own is not None and TIME.search(own) is not None
 
     def replace(self, owner: Expr, found: Data, given: Given) -> None:
         """A method that changes its receiver."""
@@ -228,6 +253,8 @@ class Methods:
     def view(self, view: View, name: str, given: Given, owner: Expr | None) -> Value:
         if view.name == "plot":
             return None
+        if view.name == "resample" and name in REDUCERS:
+            return replace(view.data, columns=None)  # one row for each span of time
         if view.name == "index":
             return (
                 View(view.data.marked([self.evaluator.mark("copies", view.data, given.call, "repeat")]), "rows")
@@ -257,6 +284,12 @@ class Methods:
         if name in ("filter", "head", "tail", "sample"):
             return self.evaluator.frames.subset(data, given.call, name)
         return group
+
+
+def _asks(given: Given) -> bool:
+    """``query("age.notna()")``."""
+    text = given.constant("expr", 0)
+    return isinstance(text, str) and any(one in text for one in ("notna()", "notnull()"))
 
 
 def _numeric(given: Given) -> bool:

@@ -29,9 +29,11 @@ class NoIngestValidation(ProjectRule):
 
     ## When to leave it
 
-    Silent: toy data sets, fixed local files, files that are committed, what the project itself writes, notebooks,
-    programs with an `assert` or a guarded `raise` about the data anywhere on the way, and those that call something
-    named like a check.
+    Silent: toy data sets, fixed local files, files that are committed, what the project itself writes, programs
+    with an `assert` or a guarded `raise` about the data anywhere on the way, those that call something named like a
+    check, and services that turn some requests away. Notebooks are reported only where they ask a database or an
+    address that is no file of a repository, outside of lessons and libraries, and show neither what is missing nor
+    the ranges.
 
     ## References
 
@@ -102,6 +104,41 @@ class NoIngestValidation(ProjectRule):
             flats.to_csv("prices.csv")
             """,
             anchors=("example.py:5",),
+        ),
+        Bad(
+            """
+            import joblib
+            import pandas as pd
+            from flask import Flask, jsonify, request
+
+            app = Flask(__name__)
+            model = joblib.load("model.joblib")
+
+
+            @app.route("/price", methods=["POST"])
+            def price():
+                flats = pd.DataFrame(request.get_json())
+                return jsonify(model.predict(flats[["area"]]).tolist())
+            """,
+            anchors=("example.py:11",),
+        ),
+        Good(
+            """
+            import joblib
+            import pandas as pd
+            from flask import Flask, jsonify, request
+
+            app = Flask(__name__)
+            model = joblib.load("model.joblib")
+
+
+            @app.route("/price", methods=["POST"])
+            def price():
+                row = request.get_json()
+                if "area" not in row:
+                    return jsonify(error="no area"), 400
+                return jsonify(model.predict(pd.DataFrame([row])[["area"]]).tolist())
+            """
         ),
         Good(
             """

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from mldebt.rule import Analysis
 
+from .collected import Collected
 from .knowledge import RowKnowledge
-from .rows import TRAIN, Data, Event, Mark, Rows, Stored, Value
+from .rows import TRAIN, Data, Event, Known, Mark, Rows, Stored, Value
 from .running import Run
 
 if TYPE_CHECKING:
@@ -66,7 +67,12 @@ class RowFlow(Analysis):
         return tuple(run for run in found.values() if run.events)
 
     def is_about_rows(self, module: Module) -> bool:
-        if module.role != "project" or module.is_test or not module.mentions & _INTERESTING:
+        if module.role != "project" or module.is_test:
+            return False
+        if not module.mentions & _INTERESTING:
+            heads = {one.module.partition(".")[0] for one in module.facts.imports}
+            return boosts(module) or ("backward" in module.mentions and "pandas" in heads)
+        if self.project[Collected].holds(module):
             return False
         heads = {one.module.partition(".")[0] for one in module.facts.imports}
         if module.mentions.isdisjoint(_INTERESTING - _ORDINARY):
@@ -94,7 +100,9 @@ class RowFlow(Analysis):
             for index in module.scopes_using(_INTERESTING):
                 definition = module.definition(index)
                 if definition.is_function and definition.name not in visited:
-                    yield self.outermost(definition, visited)
+                    root = self.outermost(definition, visited)
+                    if not self.is_left_over(root):
+                        yield root
 
     def outermost(self, definition: Definition, visited: set[str]) -> Definition:
         """The caller nobody calls, as far as callers are known."""
@@ -109,22 +117,45 @@ class RowFlow(Analysis):
             seen.add(definition.name)
         return definition
 
+    def is_left_over(self, definition: Definition) -> bool:
+        """A function of a script that the script, which nothing imports, does not name: it never runs."""
+        module = definition.module
+        if not (module.facts.main or module.path.endswith(".ipynb") or self.does_the_work(module)):
+            return False
+        top = definition
+        while top.parent is not None and not top.parent.is_module:
+            top = top.parent
+        if top.scope.decorators or top.scope.bases or self.project.imports.importers(module):
+            return False
+        name = top.scope.name
+        scopes = enumerate(module.facts.scopes)
+        uses = (use for index, scope in scopes if index != top.index for use in scope.uses)
+        if name in (module.facts.exports or ()) or any(use.partition(".")[0] == name for use in uses):
+            return False
+        return all(entry.definition is not top for entry in self.project.entries)
+
+    @staticmethod
+    def does_the_work(module: Module) -> bool:
+        """Whether the body of a module fits, splits or calls what the module defines."""
+        own = {scope.name for scope in module.facts.scopes if scope.parent == 0}
+        return not module.segments(0).isdisjoint(_INTERESTING - _ORDINARY | own)
+
     # What rules ask of a run.
 
     @staticmethod
     def splits(run: Run) -> list[Event]:
         """Splits, and selections that are one: both a training and a held-out part are cut from the same rows."""
-        parts: dict[int, set[str]] = {}
+        parts: dict[int, list[Event]] = {}
         for event in run.events:
             if event.kind == "cut" and isinstance(event.data[0], Data):
                 for rows in event.data[0].rows:
-                    parts.setdefault(id(rows), set()).add(event.part)
+                    parts.setdefault(id(rows), []).append(event)
         found = []
         for event in run.events:
             if event.kind == "split":
                 found.append(event)
             elif event.kind == "cut" and isinstance(whole := event.data[0], Data):
-                found += [event] * any({TRAIN} < parts[id(rows)] for rows in whole.rows)
+                found += [event] * any(_parted(run, parts[id(rows)]) for rows in whole.rows)
         return found
 
     @staticmethod
@@ -137,6 +168,28 @@ class RowFlow(Analysis):
                 if isinstance(y, Data) and y.columns is not None and y.columns.series:
                     found |= y.columns.names
         return frozenset(found)
+
+
+def boosts(module: Module) -> bool:
+    """Whether a file fits boosters by ``xgboost.train`` or ``lightgbm.train``."""
+    return "train" in module.mentions and not module.mentions.isdisjoint(("xgboost", "lightgbm"))
+
+
+def _parted(run: Run, cuts: list[Event]) -> bool:
+    """Whether a training part and another one are cut: at the same bound, or one is called what it is."""
+    ours, others = ([cut for cut in cuts if (cut.part == TRAIN) is first] for first in (True, False))
+    if not ours or not others:
+        return False
+    return any(_is_called(run, cut) for cut in cuts) or not _bounds(ours).isdisjoint(_bounds(others))
+
+
+def _is_called(run: Run, cut: Event) -> bool:
+    part = cut.data[-1]
+    return bool(cut.label) or (isinstance(part, Data) and not part.rows.isdisjoint(run.called))
+
+
+def _bounds(cuts: list[Event]) -> set[object]:
+    return {one.value for cut in cuts for one in cut.data if isinstance(one, Known) and one.value}
 
 
 def covers(mark: Mark, data: Data) -> bool:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from mldebt.module import Module
 
     from .knowledge import Fitter, Splitter
+    from .picking import Picks
 
 TRAIN, TEST, VALIDATION = "train", "test", "validation"
+MISSING = "missing"  # the part of a subset: the rows that have a value, or those that lack it
 
 
 class Site(Struct, frozen=True, eq=False, gc=False):
@@ -85,6 +87,7 @@ class Mark(Struct, frozen=True):
         grouped: Computed by group.
         origin: Of a prediction: where the model was fitted.
         mixed: Of a prediction: other values stand beside it.
+        mild: It only fills missing values of its column, or learns the names of categories.
     """
 
     kind: str
@@ -95,6 +98,7 @@ class Mark(Struct, frozen=True):
     grouped: bool = False
     origin: Site | None = None
     mixed: bool = False
+    mild: bool = False
 
 
 Marks = frozenset[Mark]
@@ -111,6 +115,8 @@ class Columns(Struct, frozen=True):
         derived: Columns computed of others: (name, names).
         moved: A shift or a window over time lies between.
         own: The name of the column a series is.
+        span: Of all columns those from one position to before another.
+        classes: A series that cuts another one into classes; ``classed``: the columns that do.
     """
 
     frame: int
@@ -120,9 +126,25 @@ class Columns(Struct, frozen=True):
     derived: frozenset[tuple[str, frozenset[str]]] = frozenset()
     moved: bool = False
     own: str | None = None
+    span: tuple[int | None, int | None] | None = None
+    classes: bool = False
+    classed: frozenset[str] = frozenset()
 
     def has(self, name: str) -> bool:
-        return not self.series and ((name in self.names) != self.whole)
+        """Whether a column is certainly among them: one with a name, or ``column 3``, ``column -1``."""
+        at = name.removeprefix("column ")
+        if self.whole and at != name and at.removeprefix("-").isdigit():
+            return not self.series and not self.names and (self.span is None or _is_within(int(at), *self.span))
+        return not self.series and self.span is None and ((name in self.names) != self.whole)
+
+
+def _is_within(at: int, lower: int | None, upper: int | None) -> bool:
+    """Whether a position certainly lies in a slice, whatever the length."""
+    if at >= 0:
+        return 0 <= (lower or 0) <= at and (upper is None or at < upper)
+    if lower is not None and lower < 0 and at < lower:
+        return False
+    return upper is None or (upper < 0 and at < upper)
 
 
 class Data(Struct, frozen=True):
@@ -202,6 +224,8 @@ class Fit(Struct, eq=False):
     kind: str = ""
     trained: Sets = frozenset()
     stops: bool = False  # ``early_stopping_rounds`` is given when it is made
+    picks: Picks | None = None
+    folds: Cutter | None = None  # what a search cuts its rows with
     at: Site | None = None  # its last fit
     seen: tuple[Mark, ...] = ()  # what was fitted on the features before, and changed them
 
@@ -255,7 +279,7 @@ Value = Union[  # noqa: UP007 - forward references do not take |
 
 
 class Event(Struct, frozen=True):
-    """What happened. ``kind``: split, cut, fit, predict, score, leak or write.
+    """What happened. ``kind``: split, cut, fit, predict, score, leak, write, folds (of a search) or tensor.
 
     Args:
         kind: What.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mldebt.facts.names import last_segment
 from mldebt.facts.schema import (
     Annotate,
     Assert,
@@ -33,7 +34,7 @@ from mldebt.facts.schema import (
     While,
     With,
 )
-from mldebt.facts.walk import blocks
+from mldebt.facts.walk import blocks, statements
 
 from .evaluating import Evaluator
 from .joining import either, elements
@@ -43,11 +44,12 @@ from .rows import (
     Fit,
     Instance,
     Items,
+    Known,
     Site,
     Stored,
     Value,
 )
-from .state import DEEPEST, Environment, Frame, State
+from .state import DEEPEST, NEAR, Environment, Frame, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +59,10 @@ if TYPE_CHECKING:
     from mldebt.project.project import Project
 
     from .knowledge import RowKnowledge
+
+
+_MOST_UNROLLED = 12
+_TAKE_AWAY = frozenset({"remove", "drop", "pop", "discard"})
 
 
 class StoppedError(Exception):
@@ -214,10 +220,25 @@ class Run(State):
 
     def iterate(self, stmt: For) -> None:
         iterable = self.evaluator.of(stmt.iterable)
+        if isinstance(iterable, Items) and self.is_unrolled(stmt, iterable):
+            for one in iterable.values:
+                self.bind(stmt.target, one, stmt)
+                self.block(stmt.body)
+            return
+        silent = len(self.silent)
         with self.loop():
             self.bind(stmt.target, elements(iterable), stmt)
             self.branches([stmt.body, ()])
+        del self.silent[silent:]
         self.block(stmt.orelse)
+
+    @staticmethod
+    def is_unrolled(stmt: For, iterable: Items) -> bool:
+        """Whether a short loop takes away one named column after another."""
+        if iterable.keys or not 0 < len(iterable.values) <= _MOST_UNROLLED:
+            return False
+        named = all(isinstance(one, Known) and isinstance(one.value, str) for one in iterable.values)
+        return named and len(stmt.body) == 1 and _takes_away(stmt.body[0])
 
     def repeat(self, stmt: While) -> None:
         self.evaluator.of(stmt.test)
@@ -235,15 +256,27 @@ class Run(State):
         silent = self.silent_handler(stmt) if self.frame.loops > 0 else None
         self.silent += [silent] if silent is not None else []
         self.branches([[*stmt.body, *stmt.orelse], *[handler.body for handler in stmt.handlers]])
-        del self.silent[len(self.silent) - (silent is not None) :]
+        if silent is not None and not isinstance(silent.fact, Jump):  # what follows a ``continue`` is skipped as well
+            self.silent.pop()
         self.block(stmt.final)
 
-    def silent_handler(self, stmt: Try) -> Site | None:
+    def silent_handler(self, stmt: Try, definition: Definition | None = None) -> Site | None:
         """Where a handler goes on with the next record and says nothing."""
         for handler in stmt.handlers:
             body = handler.body
             if not body or (len(body) == 1 and isinstance(body[0], Jump) and body[0].kind == "continue"):
-                return self.site(body[0] if body else stmt)
+                fact = body[0] if body else stmt
+                where = definition or self.frame.module.definition(self.frame.scope)
+                return Site(where.module, where.index, fact)
+        return None
+
+    def yielded(self, definition: Definition) -> Value:
+        """What a generator gives that goes on with the next record; of others nothing is known."""
+        for stmt in statements(definition.body):
+            for inner in statements(stmt.body) if isinstance(stmt, (For, While)) else ():
+                silent = self.silent_handler(inner, definition) if isinstance(inner, Try) else None
+                if silent is not None:
+                    return self.evaluator.callables.storing.skipped(None, silent)
         return None
 
     def is_import_only(self, stmt: If) -> bool:
@@ -288,18 +321,35 @@ class Run(State):
     def call(self, definition: Definition, names: Environment) -> tuple[Value, Environment]:
         """Run a function of the project; its variables at the end tell what it changed in place."""
         busy = any(one.module is definition.module and one.scope == definition.index for one in self.frames)
-        if busy or len(self.frames) > DEEPEST or definition.scope.generator:
+        if definition.scope.generator:
+            return self.yielded(definition), names
+        if busy or len(self.frames) > DEEPEST:
+            return None, names
+        depth = len(self.frames)
+        if depth >= NEAR and (self.steps >= self.last_deep if depth > NEAR else self.deep <= 0):
             return None, names
         self.module(definition.module, main=False)
-        key = (definition, len(self.frames), self.changes, *names.items())
-        known = self._known.get(key) if not self.silent else None
+        given = (definition, depth, *names.items())
+        known = self._known.get(given) or self._known.get((self.changes, *given)) if not self.silent else None
         if known is not None:
             return known
-        before = self.changes
+        before, outside, steps = self.changes, self.outside, self.steps
+        own = all(map(_settled, names.values()))
+        if depth == NEAR:
+            self.last_deep = steps + self.deep
         value = self.body(definition, names)
+        if depth == NEAR:
+            self.deep -= self.steps - steps
         if self.changes == before and not self.silent and _settled(value):
+            # What was read elsewhere holds until something changes; all else holds for good.
+            key = given if own and self.outside == outside else (before, *given)
             self._known[key] = value, names
         return value, names
+
+
+def _takes_away(stmt: Stmt) -> bool:
+    value = stmt.value if isinstance(stmt, (Do, Assign)) else None
+    return isinstance(stmt, Delete) or (isinstance(value, Call) and last_segment(value.function) in _TAKE_AWAY)
 
 
 def _settled(value: Value) -> bool:

@@ -101,6 +101,69 @@ class SilentJoin(ProjectRule):
             """,
             anchors=("example.py:7",),
         ),
+        Bad(
+            """
+            from functools import reduce
+            from pathlib import Path
+
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+
+            def load(root):
+                frames = [pd.read_csv(path) for path in sorted(Path(root).glob("*.csv"))]
+                return reduce(lambda left, right: pd.merge(left, right), frames)
+
+
+            frame = load("data")
+            Ridge().fit(frame[["age"]], frame["cost"])
+            """,
+            anchors=("example.py:10",),
+        ),
+        Bad(
+            """
+            import pandas as pd
+            import xgboost as xgb
+
+
+            def with_patients(visits, patients):
+                return visits.merge(patients)
+
+
+            tables = {name: pd.read_csv(f"{name}.csv") for name in ("visits", "patients", "cities")}
+            frame = tables["visits"].pipe(with_patients, pd.read_csv("more.csv"))
+            frame = frame.dropna().pipe(pd.merge, right=pd.read_csv("cities.csv"))
+            xgb.train({}, xgb.DMatrix(frame[["age"]], label=frame["cost"]))
+            """,
+            findings=2,
+        ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            tables = [pd.read_csv(f"{name}.csv") for name in ("visits", "patients", "cities")]
+            frame = tables[0]
+            for table in tables[1:]:
+                frame = frame.merge(table)
+            Ridge().fit(frame[["age"]], frame["cost"])
+            """,
+            anchors=("example.py:7",),
+        ),
+        Good(
+            """
+            from functools import partial, reduce
+
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            frames = [pd.read_csv(path) for path in ("visits.csv", "patients.csv")]
+            frame = reduce(partial(pd.merge, on="patient", how="left"), frames)
+            means = [frame.groupby("city", as_index=False)[name].mean() for name in ("age", "cost")]
+            frame = frame.merge(reduce(lambda left, right: left.merge(right), means), on="city")
+            Ridge().fit(frame[["age"]], frame["cost"])
+            """
+        ),
         Good(
             """
             import pandas as pd
@@ -170,7 +233,9 @@ class SilentJoin(ProjectRule):
     def mend(self, problem: Problem, project: Project) -> Fix | None:
         span = problem.place.span
         line = project.modules[problem.place.path].text_lines[span.end_line - 1]
-        if problem.symbol != "merge" or span.line != span.end_line or line[span.end_column - 3] in "(,":
+        text = line[span.column - 1 :]
+        handed = ".pipe(" in text or "reduce(" in text  # the call of what joins, not the join
+        if problem.symbol != "merge" or handed or span.line != span.end_line or line[span.end_column - 3] in "(,":
             return None
         at = Span(span.end_line, span.end_column - 1, span.end_line, span.end_column - 1)
         edit = Edit(Place(problem.place.path, at), ', validate="m:1"')

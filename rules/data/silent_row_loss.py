@@ -11,6 +11,7 @@ from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
 
 from .counting import Counting
 from .marked_fits import marked_fits
+from .rows import Mark
 
 
 class SilentRowLoss(ProjectRule):
@@ -30,8 +31,9 @@ class SilentRowLoss(ProjectRule):
     ## When to leave it
 
     Silent where only the column that is learned is looked at (`dropna(subset=["price"])`: a row without it teaches
-    nothing), where the function or its file prints, logs, asserts or keeps a length or a shape, where no model is
-    fitted on the rows, and for ordinary selections of rows (`df[df["country"] == "NO"]`).
+    nothing), where the function, its file or a caller prints, logs, asserts, returns or keeps a length or a shape,
+    where no model is fitted on the rows, for left joins and checked ones, and for ordinary selections of rows
+    (`df[df["country"] == "NO"]`).
 
     ## References
 
@@ -199,12 +201,212 @@ class SilentRowLoss(ProjectRule):
             SGDClassifier(random_state=0).fit(HashingVectorizer().fit_transform(texts), [0, 1])
             """
         ),
+        Bad(
+            {
+                "f.py": """
+                    import numpy as np
+
+
+                    def trim(df, cols, k=3.0):
+                        z = np.abs((df[cols] - df[cols].mean()) / df[cols].std())
+                        return df[(z < k).all(axis=1)]
+                    """,
+                "train.py": """
+                    import pandas as pd
+                    from sklearn.linear_model import Ridge
+                    from f import trim
+                    df = pd.read_csv("a.csv").pipe(trim, ["a", "b"])
+                    Ridge().fit(df[["a", "b"]], df["y"])
+                    """,
+            },
+            anchors=("f.py:6",),
+        ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.ensemble import IsolationForest
+            from sklearn.linear_model import Ridge
+
+            df = pd.read_csv("a.csv")
+            keep = IsolationForest(random_state=0).fit_predict(df[["a", "b"]])
+            df = df[keep == 1]
+            Ridge().fit(df[["a", "b"]], df["y"])
+            """,
+            anchors=("example.py:7",),
+        ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            a, b = pd.read_csv("a.csv"), pd.read_csv("b.csv")
+            df = a.merge(b, on="id", how="inner")
+            Ridge().fit(df[["a", "b"]], df["y"])
+            """,
+            anchors=("example.py:5",),
+        ),
+        Bad(
+            """
+            import pandas as pd
+            import torch
+
+            df = pd.read_csv("a.csv")
+            df = df.dropna()
+            x = torch.tensor(df[["a"]].values)
+            y = torch.tensor(df["y"].values)
+            net = torch.nn.Linear(1, 1)
+            opt = torch.optim.SGD(net.parameters(), 0.1)
+            loss = torch.nn.functional.mse_loss(net(x), y)
+            loss.backward()
+            opt.step()
+            """,
+            anchors=("example.py:5",),
+        ),
+        Bad(
+            """
+            import glob
+            import numpy as np
+            from PIL import Image
+            from sklearn.svm import SVC
+
+
+            def load():
+                xs, ys = [], []
+                for p in glob.glob("img/*.png"):
+                    try:
+                        im = Image.open(p)
+                    except OSError:
+                        continue
+                    xs.append(np.asarray(im).ravel())
+                    ys.append(p[0])
+                return np.array(xs), np.array(ys)
+
+
+            x, y = load()
+            SVC().fit(x, y)
+            """,
+            anchors=("example.py:13",),
+        ),
+        Bad(
+            {
+                "records.py": """
+                    import json
+
+
+                    def rows(path):
+                        for line in open(path):
+                            try:
+                                yield json.loads(line)
+                            except ValueError:
+                                continue
+                    """,
+                "train.py": """
+                    import pandas as pd
+                    from sklearn.linear_model import Ridge
+                    from records import rows
+                    df = pd.DataFrame(rows("a.jsonl"))
+                    Ridge().fit(df[["a"]], df["y"])
+                    """,
+            },
+            anchors=("records.py:9",),
+        ),
+        Good(
+            {
+                "clean.py": """
+                    def clean(df):
+                        return df.dropna()
+                    """,
+                "model.py": """
+                    from sklearn.linear_model import Ridge
+
+
+                    def train(df):
+                        return Ridge().fit(df[["a"]], df["y"])
+                    """,
+                "train.py": """
+                    import pandas as pd
+                    from clean import clean
+                    from model import train
+
+
+                    def main():
+                        raw = pd.read_csv("a.csv")
+                        df = clean(raw)
+                        print(f"{len(raw)} -> {len(df)}")
+                        train(df)
+
+
+                    main()
+                    """,
+            }
+        ),
+        Good(
+            {
+                "clean.py": """
+                    def clean(df):
+                        kept = df.dropna()
+                        return kept, {"rows_in": len(df), "rows_out": len(kept)}
+                    """,
+                "train.py": """
+                    import json
+                    import pandas as pd
+                    from sklearn.linear_model import Ridge
+                    from clean import clean
+                    df, counts = clean(pd.read_csv("a.csv"))
+                    json.dump(counts, open("counts.json", "w"))
+                    Ridge().fit(df[["a"]], df["y"])
+                    """,
+            }
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            a, b = pd.read_csv("a.csv"), pd.read_csv("b.csv")
+            df = a.merge(b, on="id", how="left")
+            df = df.join(pd.read_csv("c.csv"), on="id")
+            df = df.merge(pd.read_csv("d.csv"), on="id", validate="1:1")
+            Ridge().fit(df[["a", "b"]], df["y"])
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            df = pd.read_csv("a.csv")
+            df["a"] = (df["a"] - df["a"].mean()) / df["a"].std()
+            df = df[df["a"] > 0]
+            df = df[df["b"].between(1, 5)]
+            df = df.query("c == 'x'")
+            Ridge().fit(df[["a"]], df["y"])
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            df = pd.read_csv("a.csv")
+            lo, hi = df["a"].quantile([0.01, 0.99])
+            df["a"] = df["a"].clip(lo, hi)
+            df["b"] = df["b"].fillna(df["b"].median())
+            df["c"] = pd.to_numeric(df["c"], errors="coerce").fillna(0)
+            df["rich"] = df["a"] > df["a"].quantile(0.9)
+            Ridge().fit(df[["a", "rich"]], df["y"])
+            """
+        ),
     )
 
     def check(self, project: Project) -> Iterator[Problem]:
+        before: Mark | None = None
         for mark, fit in marked_fits(project, "lost"):
             if project[Counting].near((mark.site, fit.site)):
                 continue
+            if before is not None and _is_twin(before, mark):
+                continue
+            before = mark
             yield Problem(
                 mark.site.place,
                 f"{mark.label} drops rows and nobody counts how many; {fit.label} is fitted on the rest",
@@ -238,3 +440,9 @@ class SilentRowLoss(ProjectRule):
             ),
         )
         return Fix(Applicability.SUGGEST, "print how many rows are dropped", edits)
+
+
+def _is_twin(one: Mark, other: Mark) -> bool:
+    """Whether features and labels are filtered in one go: the same filter in the line above or below."""
+    (path, line, _), (near, after, _) = one.site.key, other.site.key
+    return one.label == other.label and path == near and abs(line - after) == 1 and one.label.startswith("the filter")

@@ -18,7 +18,9 @@ from mldebt.rule import Analysis
 from ..configuration.contract_links import ContractLinks  # noqa: TID252 - installed under another name
 from ..glue.artefacts import Artefacts  # noqa: TID252 - installed under another name
 from ..glue.reach import Reach  # noqa: TID252 - installed under another name
-from .formulas import FEATURE, OPERATION, Computed, Formula, computed, difference
+from .formulas import CALL, FEATURE, OPERATION, Computed, Formula, computed, difference
+from .handlers import handlers
+from .normalising import normalised
 from .row_flow import RowFlow
 
 if TYPE_CHECKING:
@@ -35,7 +37,6 @@ _SIDES = frozenset(
     """train training serve serving inference infer predict prediction request online offline for test val eval input
     inputs data df row rows record records batch single text image img the one my payload api""".split()
 )
-_HANDLERS = frozenset({"lambda_handler", "predict_fn", "input_fn", "model_fn", "transform_fn"})
 _PIXELS = (1 / 255, 1 / 127.5, 1 / 128, 1 / 256)
 _PARAMETERS = frozenset("mean_ scale_ var_ center_ data_min_ data_max_ min_ std scaler mu sigma means stds".split())
 _ASKS = frozenset({"predict", "predict_proba", "decision_function"})
@@ -67,6 +68,7 @@ class _Formula(Struct, frozen=True):
     definition: Definition
     stmt: Stmt
     is_column: bool = False
+    values: Computed | None = None
 
     @property
     def place(self) -> Place:
@@ -91,8 +93,9 @@ class Skews(Analysis):
     def _pairs(self) -> Iterator[tuple[Entry, Entry, str]]:
         """Programs that train and programs that use one model; without a sign of that, the only one that trains."""
         project = self.project
-        programs = [entry for entry in project.entries if not entry.is_test and not entry.is_example]
-        users = [*(one for one in programs if project.roles(one) & _USES), *self._handlers()]
+        every = [entry for entry in project.entries if not entry.is_test]
+        programs = [entry for entry in every if not entry.is_example]
+        users = [*(one for one in every if project.roles(one) & _USES), *handlers(project)]
         trainers = [one for one in programs if "train" in project.roles(one)] if users else []
         links = project[ContractLinks].links if trainers else ()
         linked = {(link.trainer.name, link.user.name): link.by for link in links}
@@ -100,18 +103,10 @@ class Skews(Analysis):
             known = [one for one in trainers if (one.name, user.name) in linked or self._shares(one, user)]
             for trainer in known:
                 yield trainer, user, str(linked.get((trainer.name, user.name), "one model file"))
+            if user.is_example:  # a demonstration: of this model, if it says so
+                continue
             if not known and len(trainers) == 1 and trainers[0] is not user and not self._is_other(trainers[0], user):
                 yield trainers[0], user, "the only training program"
-
-    def _handlers(self) -> Iterator[Entry]:
-        """Files with a function that a service calls by its name."""
-        entries = {entry.definition.module.path for entry in self.project.entries}
-        for module in self.project.modules.values():
-            if module.role != "project" or module.is_test or module.is_example or module.path in entries:
-                continue
-            handlers = [module.definition(i) for i, scope in enumerate(module.facts.scopes) if scope.name in _HANDLERS]
-            if handlers:
-                yield Entry(module.definition(0), "serve", module.path, (), 1, tuple(handlers))
 
     def _shares(self, trainer: Entry, user: Entry) -> bool:
         """Whether a program reads, or a service names, a model file of the name the training program writes."""
@@ -139,7 +134,20 @@ class Skews(Analysis):
             yield from _functions(there, here, by)
             yield from _pixels(there, here, by)
             yield from _orders(there, here, by)
+        yield from self._normalised(trains - serves, serves - trains, by)
         yield from self._transformers(trainer, user, by)
+
+    def _normalised(self, trains: frozenset[str], serves: frozenset[str], by: str) -> Iterator[Skew]:
+        """Images that the two sides normalise with other figures."""
+        definitions = (
+            [one for name in sorted(side) if (one := self.project.definition(name))] for side in (trains, serves)
+        )
+        there, here = map(normalised, definitions)
+        if there is not None and here is not None and there[0] != here[0]:
+            for (ours, theirs), name in zip(zip(here[0], there[0], strict=True), ("mean", "std"), strict=True):
+                if ours != theirs:
+                    yield Skew("formula", f"Normalize({name})", here[1], there[1], _listed(ours), _listed(theirs), by)
+                    return
 
     def _own(self, names: frozenset[str]) -> list[tuple[Definition, Computed]]:
         found = []
@@ -200,13 +208,17 @@ class Skews(Analysis):
 Side = list[tuple["Definition", Computed]]
 
 
+def _listed(figures: tuple[float, ...]) -> str:
+    return ", ".join(f"{one:g}" for one in figures)
+
+
 def _prepares(side: Side) -> bool:
     """Whether a side computes anything the other one may compute in another way."""
     for definition, values in side:
         if definition.is_function and _PREPARES.search(definition.scope.name):
             return True
         formulas = [one for group in (values.features, values.variables) for known in group.values() for one in known]
-        if any(one.features and one.kind in (FEATURE, OPERATION) for one, _ in formulas):
+        if any(one.kind == OPERATION or (one.features and one.kind in (FEATURE, CALL)) for one, _ in formulas):
             return True
     return _pixel_scale(side) is not None or any(True for _ in _lists(side))
 
@@ -256,17 +268,34 @@ def _functions(there: Side, here: Side, by: str) -> Iterator[Skew]:
         one = trained.get(_words(definition))
         if one is None or other is None:
             continue
-        differs = difference(one.formula, other.formula)
+        what = f"{definition.scope.name}()"
+        inside = _inside(what, one, other, by)
+        differs = difference(one.formula, other.formula) if inside is None else None
+        if inside is not None:
+            yield inside
+        elif differs is not None:
+            yield Skew("formula", what, other.place, one.place, differs[1], differs[0], by)
+
+
+def _inside(what: str, one: _Formula, other: _Formula, by: str) -> Skew | None:
+    """The first variable of both functions that they compute in two ways."""
+    if one.values is None or other.values is None:
+        return None
+    ours = {name: held[0] for name, held in other.values.variables.items() if len(held) == 1}
+    theirs = {name: held[0] for name, held in one.values.variables.items() if len(held) == 1}
+    for name in sorted(ours.keys() & theirs.keys(), key=lambda name: ours[name][1].line):
+        differs = difference(theirs[name][0], ours[name][0])
         if differs is not None:
-            what = definition.scope.name
-            yield Skew("formula", f"{what}()", other.place, one.place, differs[1], differs[0], by)
+            places = [side.definition.module.place(held[name][1]) for side, held in ((other, ours), (one, theirs))]
+            return Skew("formula", what, places[0], places[1], differs[1], differs[0], by)
+    return None
 
 
 def _returned(definition: Definition, values: Computed) -> _Formula | None:
     if not definition.is_function or not _PREPARES.search(definition.scope.name) or len(values.returned) != 1:
         return None
     formula, stmt = values.returned[0]
-    return _Formula(formula, definition, stmt)
+    return _Formula(formula, definition, stmt, values=values)
 
 
 def _words(definition: Definition) -> frozenset[str]:

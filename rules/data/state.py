@@ -10,10 +10,26 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mldebt.facts.names import binding_scope
-from mldebt.facts.schema import Attribute, Build, Expr, Import, Ref, Starred, Stmt, Subscript
+from mldebt.facts.schema import Assign, Attribute, Build, Call, Expr, Ref, Starred, Stmt, Subscript
 
 from .joining import item
-from .rows import TEST, TRAIN, VALIDATION, Data, Event, Instance, Rows, Sets, Site, Stored, Value, part_of
+from .links import Links
+from .rows import (
+    MISSING,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Bound,
+    Data,
+    Event,
+    Instance,
+    Rows,
+    Sets,
+    Site,
+    Stored,
+    Value,
+    part_of,
+)
 
 if TYPE_CHECKING:
     from mldebt.module import Module
@@ -24,6 +40,8 @@ if TYPE_CHECKING:
 
 DEEPEST = 7
 MOST_STEPS = 12_000
+NEAR = 3  # calls within calls that are followed whatever it costs
+MOST_DEEP_STEPS = 3_000  # of all calls below those: a program's own statements are followed to their end
 Environment = dict[str, Value]
 
 
@@ -52,16 +70,21 @@ class State(ABC):
 
     def __init__(self, project: Project, knowledge: RowKnowledge, files: Stored) -> None:
         self.project, self.knowledge, self.files = project, knowledge, files
+        self.links = project[Links]
         self.reads: set[str] = set()
         self.events: list[Event] = []
         self.steps, self.most = 0, MOST_STEPS
+        self.deep = self.last_deep = MOST_DEEP_STEPS  # left for calls far below the program's own statements
+        self.outside = 0  # reads of variables that a function does not own: what it returns depends on them
         self.frames: list[Frame] = []
         self.frame: Frame
         self.globals: dict[str, Environment] = {}
         self.silent: list[Site] = []  # handlers that go on and say nothing, around the place where it stands
         self.changes = 0  # of objects, of variables that functions read, and events: what a call may depend on
         self.validated = False  # something is called the validation part
+        self.tested = False  # something that is read is called the test part
         self.training: set[Rows] = set()  # read from elsewhere, and called the training part
+        self.called: set[Rows] = set()  # parts that are named for what they are
         self._sets: dict[tuple[object, ...], Rows] = {}
         self._read: dict[str, frozenset[str]] = {}
 
@@ -115,18 +138,41 @@ class State(ABC):
                 held.values[target.name] = value
 
     def sited(self, value: Value, stmt: Stmt) -> Value:
-        return replace(value, site=self.site(stmt)) if isinstance(value, Data) else value
+        """With the place where its columns were chosen: what a call gives as one of several, or from afar, keeps it."""
+        if not isinstance(value, Data):
+            return value
+        held = value.site
+        if held is not None and value.columns is not None and isinstance(stmt, Assign) and isinstance(stmt.value, Call):
+            afar = (held.module, held.scope) != (self.frame.module, self.frame.scope)
+            if isinstance(stmt.targets[0], Build) or (afar and self.is_ours(stmt.value)):
+                return value
+        return replace(value, site=self.site(stmt))
+
+    def is_ours(self, call: Call) -> bool:
+        """Whether a call runs a function of the project, or a method of an object of it."""
+        if not isinstance(call.function, Ref):
+            return False
+        name = call.function.name
+        head = name.partition(".")[0]
+        if head != name and isinstance(self.lookup(head), Instance):
+            return not isinstance(self.evaluator.of(Ref(name.rpartition(".")[0], call.line, call.column)), Data)
+        callee = self.links.callee(self.frame.module, self.frame.scope, name)
+        return callee is not None and not isinstance(callee, str)
 
     def named(self, name: str, value: Value, stmt: Stmt) -> Value:
         """A selection of rows that is called train or test is a part of a split."""
         if not isinstance(value, Data):
             return value
-        value = replace(value, site=self.site(stmt))
+        value = self.sited(value, stmt)
+        assert isinstance(value, Data)
         part = part_of(name.rpartition(".")[2])
         if part == TEST and all(rows.how == "source" for rows in value.rows):
+            self.tested = True
             return replace(
                 value, rows=frozenset(self.rows("split", one.site, frozenset((one,)), TEST) for one in value.rows)
             )
+        if part:
+            self.called.update(rows for rows in value.rows if rows.how == "split")
         if part == TRAIN:
             self.training.update(rows for rows in value.rows if rows.how == "source")
         chosen = [rows for rows in value.rows if rows.how == "subset"]
@@ -143,7 +189,9 @@ class State(ABC):
         how = "random" if any(rows.random for rows in chosen) else ""
         cut = frozenset(self.rows("split", rows.site, frozenset(rows.parents), part, rows.random) for rows in chosen)
         whole = replace(value, rows=parents)
-        self.event("cut", chosen[0].site.fact, (whole, value), random=bool(how), part=part, label=name)
+        if any(rows.part != MISSING for rows in chosen):  # rows without a value are predicted, not scored
+            self.event("cut", stmt, (whole, value), random=bool(how), part=part, label=name)
+            self.events[-1] = replace(self.events[-1], site=chosen[0].site)  # perhaps in the caller's file
         return replace(value, rows=cut)
 
     def set(self, name: str, value: Value) -> None:
@@ -162,6 +210,8 @@ class State(ABC):
             self.changes += 1
             held.values[last] = value
         elif isinstance(held, Data):  # df.columns = [...], df.index = ...
+            if last == "index" and self.evaluator.callables.methods.is_in_time(value):
+                held = held.marked([self.evaluator.mark("time", held, self.frame.stmt, "the index of times")])
             self.frame.names[head] = replace(held, columns=None) if last == "columns" else held
 
     def read_by_functions(self, module: Module) -> frozenset[str]:
@@ -177,27 +227,27 @@ class State(ABC):
         frame = self.frame
         if name in frame.names:
             return frame.names[name]
-        for outer in reversed(self.frames[:-1]):
-            if outer.module is frame.module and name in outer.names:
-                where = binding_scope(frame.module.facts, frame.scope, name)
-                return outer.names[name] if where == outer.scope else None
-        names = self.globals.get(frame.module.path)
-        if names is not None and name in names and frame.scope:
-            return names[name]
+        if frame.scope:
+            module = frame.module
+            for outer in reversed(self.frames):
+                if outer.module is module and name in outer.names:
+                    self.outside += 1
+                    where = binding_scope(module.facts, frame.scope, name)
+                    return outer.names[name] if where == outer.scope else None
+            names = self.globals.get(module.path)
+            if names is not None and name in names:
+                value = names[name]
+                self.outside += not isinstance(value, Bound)
+                return value
         return self.imported(name)
 
     def imported(self, name: str) -> Value:
         frame = self.frame
-        imports: list[Import] = frame.module.facts.imports
-        if not any(one.bound in (name, "*") for one in imports) and not frame.scope:
-            return None
-        for linked in self.project.resolve(frame.module, frame.scope, name):
-            path, colon, qualname = linked.partition(":")
-            module = self.project.modules.get(path) if colon else None
-            if module is None or not qualname or "." in qualname or self.project.definition(linked) is not None:
-                continue
-            if len(self.frames) < DEEPEST:
-                return self.module(module, main=False).get(qualname)
+        variables = self.links.variables(frame.module, frame.scope, name)
+        self.outside += bool(variables)
+        if variables and len(self.frames) < DEEPEST:
+            module, qualname = variables[0]
+            return self.module(module, main=False).get(qualname)
         return None
 
 

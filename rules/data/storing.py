@@ -31,7 +31,17 @@ class Storing:
 
     def file_name(self, given: Given, position: int = 0) -> str:
         """The name of the file a call is given, directories left out; empty when not known."""
-        names = ("path", "path_or_buf", "filepath_or_buffer", "file", "filename", "fname", "io")
+        names = (
+            "path",
+            "path_or_buf",
+            "filepath_or_buffer",
+            "file",
+            "filename",
+            "fname",
+            "io",
+            "filepath",
+            "model_file",
+        )
         expr = next((one for one in map(given.expr, names) if one is not None), None) or given.expr("", position)
         if isinstance(expr, Binary) and expr.op == "/":
             expr = expr.right
@@ -49,7 +59,7 @@ class Storing:
             mark
             for mark in data.kinds("fit")
             if mark.rows and all(not rows.is_part() for rows in (*mark.rows, *data.rows))
-        ).union(data.kinds("predicted"))
+        ).union(data.kinds("predicted"), data.kinds("join"))
         if name and marks:
             files = self.evaluator.run.files.rows
             self.evaluator.run.changes += 1

@@ -9,7 +9,7 @@ from mldebt.project.project import Project
 from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
 
 from .row_flow import RowFlow
-from .rows import Cutter, Data, Event, Mark, Site
+from .rows import TRAIN, Cutter, Data, Event, Mark, Site
 
 
 class TimeTravelSplit(ProjectRule):
@@ -143,12 +143,118 @@ class TimeTravelSplit(ProjectRule):
             folds = KFold(5, shuffle=True, random_state=0).split(train)
             """
         ),
+        Bad(
+            {
+                "clean.py": """
+                    def clean(df):
+                        df = df.set_index("time").sort_index()
+                        df["level"] = df["level"].bfill()
+                        df["smooth"] = df["level"].rolling(9, center=True, min_periods=1).mean()
+                        return df
+                    """,
+                "fit.py": """
+                    import numpy as np
+                    import pandas as pd
+                    import torch
+
+                    from clean import clean
+
+                    df = clean(pd.read_csv("g.csv", parse_dates=["time"]))
+                    cut = int(len(df) * 0.8)
+                    train, test = df.iloc[:cut], df.iloc[cut:]
+                    net = torch.nn.LSTM(1, 32)
+                    x = torch.from_numpy(train["smooth"].to_numpy(np.float32))
+                    loss = net(x).mean()
+                    loss.backward()
+                    """,
+            },
+            anchors=("clean.py:3",),
+        ),
+        Bad(
+            """
+            import pandas as pd
+            from scipy.signal import savgol_filter
+            from sklearn.linear_model import Ridge
+            from sklearn.model_selection import TimeSeriesSplit
+
+            df = pd.read_csv("g.csv", parse_dates=["ts"]).sort_values("ts")
+            df["x"] = savgol_filter(df["x"], 11, 2)
+            for tr, te in TimeSeriesSplit(5).split(df):
+                Ridge().fit(df.iloc[tr][["x"]], df.iloc[tr]["y"])
+            """,
+            anchors=("example.py:7",),
+        ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            df = pd.read_csv("g.csv").sort_values("date")
+            df["lag"] = df["y"].shift(1)
+            train = df.sample(frac=0.8, random_state=0)
+            test = df.drop(train.index)
+            Ridge().fit(train[["lag"]], train["y"]).score(test[["lag"]], test["y"])
+            """,
+            anchors=("example.py:6",),
+        ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+            from sklearn.model_selection import GridSearchCV, KFold
+
+            df = pd.read_csv("g.csv").sort_values("date")
+            X, y = df[["a"]], df["y"]
+            cv = KFold(5, shuffle=True, random_state=0)
+            search = GridSearchCV(Ridge(), {"alpha": [1, 2]}, cv=cv)
+            search.fit(X, y)
+            """,
+            anchors=("example.py:9",),
+        ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+            from sklearn.model_selection import train_test_split
+
+            df = pd.read_csv("g.csv", index_col=0, parse_dates=True)
+            X, y = df[["Open"]], df["Close"]
+            a, b, c, d = train_test_split(X, y, test_size=0.2)
+            Ridge().fit(a, c).score(b, d)
+            """,
+            anchors=("example.py:7",),
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+            from sklearn.model_selection import TimeSeriesSplit, cross_val_score
+
+            df = pd.read_csv("g.csv").sort_values("date")
+            smooth = df["y"].rolling(9, center=True).mean()
+            smooth.plot()
+            cross_val_score(Ridge(), df[["x"]], df["y"], cv=TimeSeriesSplit(5))
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            df = pd.read_csv("g.csv")
+            df["x"] = df["x"].interpolate()
+            cut = int(len(df) * 0.8)
+            train, test = df[:cut], df[cut:]
+            Ridge().fit(train[["x"]], train["y"]).score(test[["x"]], test["y"])
+            """
+        ),
     )
 
     def check(self, project: Project) -> Iterator[Problem]:
         told: set[Site] = set()
         for run in project[RowFlow].runs:
-            for event in RowFlow.splits(run):
+            searches = [event for event in run.events if event.kind == "folds"]
+            for event in (*RowFlow.splits(run), *searches):
                 for site, problem in (*_shuffled(event), *_filled(event)):
                     if site not in told:
                         told.add(site)
@@ -156,9 +262,11 @@ class TimeTravelSplit(ProjectRule):
 
 
 def _shuffled(event: Event) -> Iterator[tuple[Site, Problem]]:
-    if not event.random or event.part == "grouped" or event.kind == "cut":
+    if not event.random or event.part == "grouped":
         return
     marks = _marks(event, "time")
+    if event.kind == "cut" and event.part != TRAIN:
+        return  # the other part of one draw
     if marks:
         first = marks[0]
         cutters = [Related(one.site.place, "shuffles", "path") for one in event.data if isinstance(one, Cutter)]

@@ -29,8 +29,8 @@ class TrainServeSkew(ProjectRule):
     ## When to leave it
 
     Silent: both sides call one function, versions that come to the same (`(x - 127.5) / 127.5` and `x / 127.5 - 1`),
-    random augmentations of the training side, values for missing input that only one side fills in, constants that are
-    read from a file, and programs that nothing shows to use one model.
+    copies that are the same, random augmentations of the training side, values for missing input that only one side
+    fills in, constants that are read from a file, and programs that nothing shows to use one model.
 
     ## References
 
@@ -378,6 +378,357 @@ class TrainServeSkew(ProjectRule):
                     @app.post("/predict")
                     def predict(pixels: list[float]):
                         return model.predict([np.array(pixels) / 127.5 - 1])[0]
+                    """,
+            }
+        ),
+        Bad(
+            {
+                "training/frontend.py": """
+                    import librosa
+                    import numpy as np
+
+
+                    def extract_features(wav, sr):
+                        wav = wav / (np.abs(wav).max() + 1e-9)
+                        mel = librosa.feature.melspectrogram(y=wav, sr=sr, n_mels=64, hop_length=160)
+                        return np.log(mel + 1e-6)
+                    """,
+                "training/train.py": """
+                    import numpy as np
+                    import joblib
+                    from sklearn.svm import SVC
+
+                    from training.frontend import extract_features
+
+                    X = [extract_features(w, 16000) for w in np.load("w.npy")]
+                    joblib.dump(SVC().fit(X, np.load("y.npy")), "k.joblib")
+                    """,
+                "training/__init__.py": """
+                    """,
+                "deploy/handler.py": """
+                    import json
+                    import joblib
+                    import librosa
+                    import numpy as np
+
+                    MODEL = joblib.load("k.joblib")
+
+
+                    def extract_features(wav, sr):
+                        mel = librosa.feature.melspectrogram(y=wav, sr=sr, n_mels=80, hop_length=160)
+                        return np.log(mel + 1e-6)
+
+
+                    def handler(event, context):
+                        x = extract_features(np.array(json.loads(event["body"])), 16000)
+                        return {"statusCode": 200, "body": str(MODEL.predict([x])[0])}
+                    """,
+            },
+        ),
+        Bad(
+            {
+                "train.py": """
+                    import joblib
+                    import numpy as np
+                    import pandas as pd
+                    from sklearn.linear_model import Ridge
+
+
+                    def prepare(df):
+                        df = df.copy()
+                        df["income"] = np.log1p(df["income"])
+                        df["age_bin"] = pd.cut(df["age"], [0, 30, 60, 120], labels=False)
+                        return df[["income", "age_bin"]]
+
+
+                    df = pd.read_csv("a.csv")
+                    joblib.dump(Ridge().fit(prepare(df), df["y"]), "m.joblib")
+                    """,
+                "wrapper.py": """
+                    import joblib
+                    import mlflow
+                    import numpy as np
+                    import pandas as pd
+
+
+                    class Wrapper(mlflow.pyfunc.PythonModel):
+                        def load_context(self, context):
+                            self.model = joblib.load("m.joblib")
+
+                        def predict(self, context, df):
+                            df = df.copy()
+                            df["income"] = np.log1p(df["income"])
+                            df["age_bin"] = pd.cut(df["age"], [0, 35, 65, 120], labels=False)
+                            return self.model.predict(df[["income", "age_bin"]])
+                    """,
+            },
+        ),
+        Bad(
+            {
+                "train.py": """
+                    import torch
+                    from torchvision import transforms as T
+                    from torchvision.datasets import ImageFolder
+                    from torchvision.models import resnet18
+
+                    norm = T.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+                    tf = T.Compose([T.RandomResizedCrop(224), T.ToTensor(), norm])
+                    net = resnet18()
+                    opt = torch.optim.SGD(net.parameters(), 0.1)
+                    for x, y in torch.utils.data.DataLoader(ImageFolder("d", tf), 8):
+                        loss = torch.nn.functional.cross_entropy(net(x), y)
+                        loss.backward()
+                        opt.step()
+                    torch.save(net.state_dict(), "net.pt")
+                    """,
+                "serve.py": """
+                    import io
+                    import torch
+                    from fastapi import FastAPI, File
+                    from PIL import Image
+                    from torchvision import transforms
+                    from torchvision.models import resnet18
+
+                    app = FastAPI()
+                    net = resnet18()
+                    net.load_state_dict(torch.load("net.pt"))
+                    net.eval()
+                    norm = transforms.Normalize([0.5] * 3, [0.5, 0.5, 0.5])
+                    tf = transforms.Compose([transforms.Resize((224, 224)), transforms.ToTensor(), norm])
+
+
+                    @app.post("/predict")
+                    def predict(data: bytes = File()):
+                        return int(net(tf(Image.open(io.BytesIO(data)))[None]).argmax())
+                    """,
+            },
+        ),
+        Bad(
+            {
+                "train.py": """
+                    import joblib
+                    import pandas as pd
+                    from sklearn.linear_model import Ridge
+
+                    df = pd.read_csv("a.csv")
+                    df["ratio"] = df["debt"] / (df["income"] + 1)
+                    df["age"] = df["age"].clip(18, 90)
+                    joblib.dump(Ridge().fit(df[["ratio", "age"]], df["y"]), "m.joblib")
+                    """,
+                "app.py": """
+                    import joblib
+                    import streamlit as st
+
+                    model = joblib.load("m.joblib")
+                    debt = st.number_input("debt")
+                    income = st.number_input("income")
+                    age = st.number_input("age")
+                    ratio = debt / (income + 100)
+                    age = min(age, 80)
+                    st.write(model.predict([[ratio, age]])[0])
+                    """,
+            },
+        ),
+        Bad(
+            {
+                "train.py": r"""
+                    import re
+                    import joblib
+                    import pandas as pd
+                    from sklearn.feature_extraction.text import TfidfVectorizer
+                    from sklearn.linear_model import LogisticRegression
+                    from sklearn.pipeline import make_pipeline
+
+
+                    def clean_text(text):
+                        text = text.lower()
+                        text = re.sub(r"http\S+", " ", text)
+                        text = re.sub(r"[^a-z ]", " ", text)
+                        return " ".join(w for w in text.split() if len(w) > 2)
+
+
+                    df = pd.read_csv("a.csv")
+                    model = make_pipeline(TfidfVectorizer(), LogisticRegression())
+                    joblib.dump(model.fit(df["text"].map(clean_text), df["y"]), "m.joblib")
+                    """,
+                "api/main.py": r"""
+                    import re
+                    import joblib
+                    from flask import Flask, request
+
+                    app = Flask(__name__)
+                    model = joblib.load("m.joblib")
+
+
+                    def clean_text(text):
+                        text = re.sub(r"http\S+", " ", text)
+                        text = re.sub(r"[^a-zA-Z ]", " ", text)
+                        return " ".join(w for w in text.split() if len(w) > 2)
+
+
+                    @app.post("/")
+                    def predict():
+                        return str(model.predict([clean_text(request.json["text"])])[0])
+                    """,
+            },
+        ),
+        Good(
+            {
+                "train.py": """
+                    import joblib
+                    import numpy as np
+                    import pandas as pd
+                    from sklearn.linear_model import Ridge
+
+
+                    def prepare(df):
+                        df = df.copy()
+                        df["income"] = np.log1p(df["income"])
+                        df["age_bin"] = pd.cut(df["age"], [0, 30, 60, 120], labels=False)
+                        return df[["income", "age_bin"]]
+
+
+                    df = pd.read_csv("a.csv")
+                    joblib.dump(Ridge().fit(prepare(df), df["y"]), "m.joblib")
+                    """,
+                "serve.py": """
+                    import joblib
+                    import numpy as np
+                    import pandas as pd
+                    from fastapi import FastAPI
+
+                    app = FastAPI()
+                    model = joblib.load("m.joblib")
+
+
+                    def prepare(frame):
+                        frame = frame.copy()
+                        frame["income"] = np.log1p(frame["income"])
+                        frame["age_bin"] = pd.cut(frame["age"], [0, 30, 60, 120], labels=False)
+                        return frame[["income", "age_bin"]]
+
+
+                    @app.post("/p")
+                    def p(body: dict):
+                        return float(model.predict(prepare(pd.DataFrame([body])))[0])
+                    """,
+            }
+        ),
+        Good(
+            {
+                "train.py": """
+                    import torch
+                    from torchvision import transforms as T
+                    from torchvision.datasets import ImageFolder
+                    from torchvision.models import resnet18
+
+                    MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+                    steps = [T.RandomResizedCrop(224), T.RandomHorizontalFlip(), T.ToTensor(), T.Normalize(MEAN, STD)]
+                    tf = T.Compose(steps)
+                    net = resnet18()
+                    opt = torch.optim.SGD(net.parameters(), 0.1)
+                    for x, y in torch.utils.data.DataLoader(ImageFolder("d", tf), 8):
+                        loss = torch.nn.functional.cross_entropy(net(x), y)
+                        loss.backward()
+                        opt.step()
+                    torch.save(net.state_dict(), "net.pt")
+                    """,
+                "serve.py": """
+                    import io
+                    import torch
+                    from fastapi import FastAPI, File
+                    from PIL import Image
+                    from torchvision import transforms
+                    from torchvision.models import resnet18
+
+                    app = FastAPI()
+                    net = resnet18()
+                    net.load_state_dict(torch.load("net.pt"))
+                    net.eval()
+                    norm = transforms.Normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+                    cut = [transforms.Resize(256), transforms.CenterCrop(224)]
+                    tf = transforms.Compose([*cut, transforms.ToTensor(), norm])
+
+
+                    @app.post("/predict")
+                    def predict(data: bytes = File()):
+                        return int(net(tf(Image.open(io.BytesIO(data)))[None]).argmax())
+                    """,
+            }
+        ),
+        Good(
+            {
+                "train.py": """
+                    import joblib
+                    import numpy as np
+                    from sklearn.svm import SVC
+
+
+                    def preprocess(x, train=True):
+                        x = x / 255.0
+                        if train and np.random.rand() < 0.5:
+                            x = x[:, ::-1]
+                        return x
+
+
+                    X = np.load("x.npy")
+                    joblib.dump(SVC().fit(preprocess(X), np.load("y.npy")), "m.joblib")
+                    """,
+                "serve.py": """
+                    import joblib
+                    import numpy as np
+                    from fastapi import FastAPI
+
+                    app = FastAPI()
+                    model = joblib.load("m.joblib")
+
+
+                    def preprocess(x):
+                        return np.asarray(x) / 255.0
+
+
+                    @app.post("/p")
+                    def p(body: list):
+                        return int(model.predict([preprocess(np.array(body))])[0])
+                    """,
+            }
+        ),
+        Good(
+            {
+                "train.py": """
+                    import joblib
+                    import pandas as pd
+                    from sklearn.linear_model import Ridge
+
+
+                    def prepare(df):
+                        df = df.dropna(subset=["y"]).drop_duplicates()
+                        df["age"] = df["age"].fillna(df["age"].median())
+                        df["ratio"] = df["a"] / df["b"]
+                        return df
+
+
+                    df = prepare(pd.read_csv("a.csv"))
+                    joblib.dump(Ridge().fit(df[["ratio", "age"]], df["y"]), "m.joblib")
+                    """,
+                "serve.py": """
+                    import joblib
+                    import pandas as pd
+                    from fastapi import FastAPI
+
+                    app = FastAPI()
+                    model = joblib.load("m.joblib")
+
+
+                    def prepare(body):
+                        row = pd.DataFrame([body])
+                        row["ratio"] = row["a"] / row["b"]
+                        return row[["ratio", "age"]]
+
+
+                    @app.post("/p")
+                    def p(body: dict):
+                        return float(model.predict(prepare(body))[0])
                     """,
             }
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from msgspec.structs import replace
@@ -10,14 +11,20 @@ from mldebt.finding import Applicability, Confidence, Edit, Fix, Place, Related,
 from mldebt.project.project import Project
 from mldebt.rule import Alone, Bad, Good, Problem, ProjectRule
 
+from .downloads import Download, Downloads
 from .external import Fetch, Fetches
 
+_EXAMPLE = re.compile(r"(^|_)(example|demo|tutorial)s?(_|\.)", re.IGNORECASE)
 _WHY = {
     "hub": "names no revision: it fetches what the branch holds that day",
     "repository": "names no tag: it fetches and runs what the branch holds that day",
     "openml": "names no version: it fetches the one that is active that day",
     "tfds": "names no version: it fetches the newest one installed",
     "url": "reads from a branch or a 'latest' that moves",
+    "drive": "has no checksum: whoever owns it may put another one there",
+    "kaggle": "names no version: it fetches the newest one",
+    "timm": "names no revision ('@' and a commit after it): it fetches what the branch holds that day",
+    "registry": "takes the 'latest' one: it is another one after the next run",
     "model": "is an alias: the provider changes the model behind it",
 }
 
@@ -39,9 +46,11 @@ class UnpinnedExternalData(ProjectRule):
 
     ## When to leave it
 
-    `info` in examples, and in the notebooks of a library, which show how to use it. Silent: local directories and
-    files, names that are options or come from a configuration file, tests, addresses in a file that compares
-    checksums, and calls that take unknown `**options`.
+    `info` in examples, demos and notebooks, which show something and feed nothing, unless they run fetched code
+    (`torch.hub.load`), and for downloads of a whole address that no program here reads. Silent: local directories
+    and files, addresses of files that this repository holds, hub models that it offers itself, names that are
+    options without a default, tests and what tests share, addresses with a tag, a commit, a version or a date,
+    addresses in a file that compares checksums, and calls that take unknown `**options`.
 
     ## References
 
@@ -112,6 +121,117 @@ class UnpinnedExternalData(ProjectRule):
             """,
             findings=2,
         ),
+        Bad(
+            {
+                "config.py": """
+                    from dataclasses import dataclass
+
+
+                    @dataclass
+                    class Config:
+                        backbone: str = "google/vit-base-patch16-224"
+                        judge: str = "gpt-4o"
+                        labels: int = 3
+                    """,
+                "net.py": """
+                    from openai import OpenAI
+                    from transformers import AutoModel
+
+                    from config import Config
+
+
+                    def build(config: Config):
+                        return AutoModel.from_pretrained(config.backbone)
+
+
+                    class Judge:
+                        def __init__(self, config: Config, client=None):
+                            self.model = config.judge
+                            self.client = client or OpenAI()
+
+                        def ask(self, text):
+                            return self.client.chat.completions.create(model=self.model, messages=[text])
+                    """,
+                "train.py": """
+                    from config import Config
+                    from net import Judge, build
+
+                    build(Config())
+                    Judge(Config()).ask("fair?")
+                    """,
+            },
+            findings=2,
+            anchors=("net.py:8", "net.py:17"),
+        ),
+        Bad(
+            {
+                "scripts/data.sh": """
+                    mkdir -p data
+                    wget -q -O data/flats.csv https://raw.githubusercontent.com/acme/houses/main/flats.csv
+                    curl -LO https://houses.example.org/towns.csv
+                    kaggle datasets download -d acme/houses
+                    """,
+                "train.py": """
+                    import pandas as pd
+
+                    flats, towns = pd.read_csv("data/flats.csv"), pd.read_csv("towns.csv")
+                    """,
+            },
+            findings=3,
+            anchors=("scripts/data.sh:2", "scripts/data.sh:3", "scripts/data.sh:4"),
+        ),
+        Bad(
+            """
+            import kagglehub
+            import mlflow
+            import wandb
+
+            flats = kagglehub.dataset_download("acme/flats")
+            towns = wandb.init().use_artifact("acme/towns:latest").download()
+            model = mlflow.pyfunc.load_model("models:/price/latest")
+            """,
+            findings=3,
+        ),
+        Good(
+            {
+                "scripts/data.sh": """
+                    wget https://github.com/acme/houses/releases/download/v1.3/flats.tar.gz
+                    kaggle competitions download -c titanic
+                    hf download acme/houses --revision 86b5e0934494bd15
+                    """,
+                "scripts/towns.sh": """
+                    wget https://houses.example.org/towns.csv
+                    sha256sum -c towns.sha256
+                    """,
+                "train.py": """
+                    import kagglehub
+                    import mlflow
+                    import pandas as pd
+                    import wandb
+
+                    flats, towns = pd.read_csv("flats.csv"), pd.read_csv("towns.csv")
+                    other = kagglehub.dataset_download("acme/flats/versions/4")
+                    more = wandb.init().use_artifact("acme/towns:v3").download()
+                    model = mlflow.pyfunc.load_model("models:/price/7")
+                    """,
+            }
+        ),
+        Good(
+            {
+                "config.yaml": "model:\n  name: google/vit-base-patch16-224\n  revision: 3f49326eb077187d\n",
+                "train.py": """
+                    import os
+
+                    import yaml
+                    from transformers import AutoModel
+
+                    with open("config.yaml") as file:
+                        config = yaml.safe_load(file)
+                    model = AutoModel.from_pretrained(config["model"]["name"], revision=config["model"]["revision"])
+                    kept = AutoModel.from_pretrained(os.path.join("second_try", "model"))
+                    """,
+            }
+        ),
         Good(
             """
             import torch
@@ -151,6 +271,16 @@ class UnpinnedExternalData(ProjectRule):
             rows = load_dataset(args.data)
             """
         ),
+        Good(  # its own file, which changes with a diff
+            {
+                "data/flats.csv": "area,price\n80,200000\n",
+                "train.py": """
+                    import pandas as pd
+
+                    flats = pd.read_csv("https://raw.githubusercontent.com/acme/flats/main/data/flats.csv")
+                    """,
+            }
+        ),
         Good(
             {
                 "tests/test_load.py": """
@@ -182,9 +312,20 @@ class UnpinnedExternalData(ProjectRule):
             groups.setdefault((fetch.module.path, fetch.what), []).append(fetch)
         for fetches in groups.values():
             problem = _problem(fetches)
-            # A library's notebooks show how to use it, as its examples do.
-            shown = project.library and problem.place.path.endswith(".ipynb")
-            yield replace(problem, severity=Severity.INFO) if shown else problem
+            # Code that is fetched and run may break or harm whoever runs it; of data, a notebook is no consumer.
+            shows = problem.symbol != "repository" and _shows(project, problem.place.path)
+            yield replace(problem, severity=Severity.INFO) if shows else problem
+        settled: dict[str, list[Download]] = {}  # of each file, what nothing here reads
+        for download in project[Downloads].all:
+            if not download.moves and download.feeds is None:
+                settled.setdefault(download.place.path, []).append(download)
+            else:
+                problem = _downloaded(download)
+                shows = _shows(project, problem.place.path)
+                yield replace(problem, severity=Severity.INFO) if shows else problem
+        for first, *others in settled.values():
+            more = tuple(Related(one.place, f"{one.what!r} as well") for one in others)
+            yield replace(_downloaded(first), severity=Severity.INFO, related=more)
 
     def mend(self, problem: Problem, project: Project) -> Fix | None:
         if problem.symbol != "hub":
@@ -194,12 +335,22 @@ class UnpinnedExternalData(ProjectRule):
         for place in places:
             span = place.span
             line = project.modules[place.path].text_lines[span.end_line - 1]
+            if "revision" in line:
+                return None  # it names a branch
             before = line[: span.end_column - 2].rstrip()
             if not before or before.endswith((",", "(")):
                 return None  # the last argument has a line, or a comma, of its own
             at = Span(span.end_line, span.end_column - 1, span.end_line, span.end_column - 1)
             edits.append(Edit(Place(place.path, at), ', revision="<sha>"'))
         return Fix(Applicability.SUGGEST, "name a revision", tuple(edits))
+
+
+def _shows(project: Project, path: str) -> bool:
+    """Whether a file is a notebook, the script exported beside one, or called an example: nothing takes its result."""
+    if _EXAMPLE.search(path.rpartition("/")[2]):
+        return True
+    notebook = f"{path.removesuffix('.py')}.ipynb" if path.endswith(".py") else path
+    return notebook in project.modules and notebook.endswith(".ipynb")
 
 
 def _problem(fetches: list[Fetch]) -> Problem:
@@ -210,4 +361,15 @@ def _problem(fetches: list[Fetch]) -> Problem:
         related=tuple(Related(one.module.place(one.site.call), "fetched here as well") for one in fetches[1:]),
         evidence=("the name is a constant", "no argument pins it, and it is no path of the project"),
         symbol=first.kind,
+    )
+
+
+def _downloaded(download: Download) -> Problem:
+    why = "what moves, and nothing checks it" if download.moves else "no version, and nothing checks what comes"
+    return Problem(
+        download.place,
+        f"{download.how} of {download.what!r} names {why}",
+        related=(Related(download.feeds, "read here", "effect"),) if download.feeds is not None else (),
+        evidence=("no checksum is compared in this file", "the address holds no tag, commit, version or date"),
+        symbol="download",
     )

@@ -167,6 +167,52 @@ class UnusedData(ProjectRule):
             },
             anchors=("config.yaml:3",),
         ),
+        Bad(
+            {
+                "config.yaml": "features:\n  - a\n  - bmi\n",
+                "train.py": """
+                import pandas as pd
+                import yaml
+                from sklearn.linear_model import Ridge
+
+                with open("config.yaml") as file:
+                    config = yaml.safe_load(file)
+                frame = pd.read_csv("x.csv", usecols=["a", "b", "c", "d", "e", "f", "g", "h", "i", "y"])
+                there = [name for name in config["features"] if name in frame.columns]
+                train, test = frame[frame["b"] < 3], frame[frame["b"] >= 3]
+                model = Ridge().fit(train[there], train["y"])
+                print(model.score(test[there], test["y"]))
+                """,
+            },
+            anchors=("config.yaml:3",),
+        ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            frame = pd.read_csv("x.csv", usecols=["a", "b", "c", "d", "e", "f", "g", "h", "i", "y"])
+            Ridge().fit(frame.filter(items=["a", "b"]), frame["y"])
+            """,
+            anchors=("example.py:4",),
+        ),
+        Good(
+            {
+                "config.yaml": "features: [a, c_log]\n",
+                "train.py": """
+                import numpy as np
+                import pandas as pd
+                import yaml
+                from sklearn.linear_model import Ridge
+
+                config = yaml.safe_load(open("config.yaml"))
+                frame = pd.read_csv("x.csv", usecols=["a", "b", "c", "d", "e", "f", "g", "h", "i", "y"])
+                for name in ["b", "c"]:
+                    frame[f"{name}_log"] = np.log(frame[name])
+                Ridge().fit(frame[[name for name in config["features"] if name in frame.columns]], frame["y"])
+                """,
+            }
+        ),
         Good(
             """
             import pandas as pd

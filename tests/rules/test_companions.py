@@ -32,6 +32,7 @@ APART = {
         "a.py": READS.format("../input/t.csv"),
         "b.py": READS.format("../input/t.csv"),
     },
+    "data at a place of one machine": {"a.py": READS.format("C:/data/t.csv"), "b.py": READS.format("C:/data/t.csv")},
     "a download": {"a.py": READS.format("https://host/t.csv"), "b.py": READS.format("https://host/t.csv")},
     "a check of the environment": {
         "a.py": "from check import check\n\nprint(check())\n",
