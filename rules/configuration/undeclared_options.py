@@ -331,7 +331,7 @@ def _contained(name: str, known: Collection[str]) -> str:
     found = [
         one
         for one in sorted(known)
-        if len(one) > 3 and (set(one.lower().split("_")) < words or words < set(one.lower().split("_")))
+        if len(one) > 2 and (set(one.lower().split("_")) < words or words < set(one.lower().split("_")))
     ]
     return found[0] if len(found) == 1 else ""
 

@@ -147,14 +147,14 @@ def _problem(fork: Fork) -> Problem:
     names = ", ".join(_shown(unit) for unit in others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
     count = f"{len(fork.slots)} literal{'s' if len(fork.slots) > 1 else ''}"
     more = "; ".join(f"{ours} -> {theirs}" for ours, theirs in fork.others)
+    named = f", beside the name{'s' if len(fork.others) > 1 else ''} {more}" if more else ""
     return Problem(
         _place(first),
-        f"{_shown(first)} and {names} differ only in {count}: {_table(fork.slots)}",
+        f"{_shown(first)} and {names} differ only in {count}: {_table(fork.slots)}{named}",
         tuple(Related(_place(unit), "a copy with other literals") for unit in others),
         severity=Severity.MINOR if _is_data(fork.slots) else None,
         evidence=(
             f"{len(fork.units)} copies of {first.lines} lines of code, aligned token by token",
-            *([f"names of other things that differ: {more}"] if more else []),
             *(["the literals are all text: data-like"] if _is_data(fork.slots) else []),
         ),
         carries=tuple((unit.module.path, token.line) for unit in others for token in unit.tokens),

@@ -42,6 +42,8 @@ _ENTROPY = frozenset(
 _MAKERS = frozenset(
     "numpy.random.default_rng numpy.random.RandomState random.Random jax.random.PRNGKey jax.random.key".split()
 )
+# Seeds of devices and backends, which are no libraries of their own.
+_SEEDING = frozenset("manual_seed manual_seed_all seed seed_all set_seed set_random_seed set_global_seed".split())
 _WORK = re.compile(
     r"^(__getitem__|__call__|__iter__|forward|collate\w*|.*worker.*|get_params|transform|apply|augment\w*)$"
 )
@@ -109,6 +111,7 @@ class UnrecordedEntropySeed(ProjectRule):
                     def fix(seed):
                         random.seed(seed)
                         torch.manual_seed(seed)
+                        torch.cuda.manual_seed_all(seed)
                     """,
                 "train.py": """
                     import secrets
@@ -397,9 +400,10 @@ def _is_recorded(project: Project, start: Use) -> bool:
     for use in project[Following].uses(start, _keeps):
         parent = use.around[0] if use.around else None
         if isinstance(parent, Call) and use.value is not parent.function:
-            made = not _MAKERS.isdisjoint(use.names(parent))
+            names = use.names(parent)
+            words = {last_segment(parent.function), *(name.rpartition(".")[2] for name in names)}
             owned = any(k.value is use.value and k.name == "random_state" for k in parent.keywords)
-            if id(parent) in seeds or made or owned or last_segment(parent.function) in _ARITHMETIC:
+            if id(parent) in seeds or owned or not _MAKERS.isdisjoint(names) or words & (_ARITHMETIC | _SEEDING):
                 continue
             followed = project.calls.targets(use.module, use.scope, parent)
             if not followed or any(edge.confidence == "cha" for edge in followed):
