@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from mldebt.finding import Place
 from mldebt.rule import Analysis
@@ -16,8 +17,7 @@ from .running import Run
 _WORDS = {"cut": "the cut", "validation_split": "validation_split"}
 
 
-@dataclass(frozen=True, slots=True)
-class Leak:
+class Leak(Struct, frozen=True):
     """Fits, mild ones last, and the split that comes too late for them."""
 
     marks: tuple[Mark, ...]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from mldebt.project.project import Project
 from mldebt.rule import Analysis
@@ -44,8 +45,7 @@ class Token(NamedTuple):
     plain: str
 
 
-@dataclass(frozen=True, slots=True)
-class Overlap:
+class Overlap(Struct, frozen=True):
     """The shingles of two files: how many distinct ones each has, and how many are in both."""
 
     first: int
@@ -78,8 +78,7 @@ class Overlap:
         return min(self.first, self.second)
 
 
-@dataclass(frozen=True, slots=True)
-class Similarity:
+class Similarity(Struct, frozen=True):
     """What two files have in common. ``named``: identifiers kept, literals normalised; ``raw``: as written."""
 
     first: str
@@ -88,8 +87,7 @@ class Similarity:
     raw: Overlap
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One stretch in which two aligned files differ.
 
     Args:
@@ -103,8 +101,7 @@ class Difference:
     leaves: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Differences:
+class Differences(Struct, frozen=True):
     """Two files aligned line by line, comments and blank lines left out. ``same`` counts lines equal in both."""
 
     same: int

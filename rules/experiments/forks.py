@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from mldebt.facts.schema import CLASS, FUNCTION, Scope
 from mldebt.module import Module
@@ -29,8 +30,7 @@ _KEYWORDS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """A function (``scope`` above 0) or a file (0), and its tokens without docstrings."""
 
     module: Module
@@ -46,16 +46,14 @@ class Unit:
         return self.module.scope(self.scope).qualname if self.scope else self.module.path
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """One literal that differs: what it is called, and its value in each copy."""
 
     name: str
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Fork:
+class Fork(Struct, frozen=True):
     """Copies of one unit, in the order of files, and the table of what they differ in."""
 
     units: tuple[Unit, ...]
