@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct, field
-from pathspec import GitIgnoreSpec
 
 from mldebt.errors import UsageError
 from mldebt.finding import Severity
 from mldebt.settings.declaration import LEVELS, Declaration
 from mldebt.settings.selectors import Vocabulary, nearest
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 _STARS = 12  # a glob with more is an attack on the regular expression it becomes
 _OF_EVERY_RULE = ("severity", "enabled")
@@ -93,6 +95,8 @@ def codes(
 
 def compiled(declaration: Declaration, globs: Sequence[str], *keys: str | int) -> GitIgnoreSpec:
     """Globs as in a ``.gitignore``; a malformed one is an error at its line."""
+    from pathspec import GitIgnoreSpec  # 33 modules, and most scans have no globs
+
     for glob in globs:
         try:
             GitIgnoreSpec.from_lines([glob])
