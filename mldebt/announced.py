@@ -118,9 +118,11 @@ class PackageFiles(Struct, frozen=True):
         practices: list[str] = []
         for path in sorted(folder.rglob("*.py")):
             text = path.read_bytes()
+            codes, practised = _CODE.findall(text), _PRACTICE.search(text)
+            if not codes and not practised:
+                continue  # most of them
             module = ".".join((package, *path.relative_to(folder).with_suffix("").parts))
-            preview = _PREVIEW.search(text) is not None
-            rules += [Announced(code.decode(), preview, module) for code in _CODE.findall(text)]
-            if _PRACTICE.search(text):
+            rules += [Announced(code.decode(), _PREVIEW.search(text) is not None, module) for code in codes]
+            if practised:
                 practices.append(module)
         return cls(tuple(rules), tuple(practices))
