@@ -46,9 +46,10 @@ class Leaks(Analysis):
                     continue
                 key = (mark.site.module.path, event.site.key)
                 marks = found.setdefault(key, {})
-                known = marks.setdefault((*mark.site.key, mark.label), mark)
+                at = (*mark.site.key, mark.label)
+                known = marks.setdefault(at, mark)
                 if known.mild and not mark.mild:
-                    marks[(*mark.site.key, mark.label)] = mark
+                    marks[at] = mark
                 label = event.label if event.kind == "split" else _WORDS["cut"]
                 splits.setdefault(key, (label, event.site.place))
         return tuple(_once(found, splits))
